@@ -1,0 +1,104 @@
+"""The party that is billed, and who may act for it."""
+
+from typing import ClassVar
+from zoneinfo import ZoneInfo, available_timezones
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from common import clock, ids
+
+
+def validate_time_zone(name: str) -> None:
+    """Refuse what is not a name of the IANA time zone database."""
+    if name not in available_timezones():
+        raise ValidationError("Not a time zone: %(name)s", params={"name": name})
+
+
+class Customer(models.Model):
+    """The party that is billed: a person, or a team with members.
+
+    Everything of value belongs to a customer. Whether and under what id a payment provider knows
+    it is the business of that provider's rail.
+    """
+
+    class Kind(models.TextChoices):
+        PERSON = "person", "Person"
+        TEAM = "team", "Team"
+
+    id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.PERSON)
+    name = models.CharField(max_length=150, blank=True)
+    # Where receipts go; not a log-in, so two customers may share one.
+    email = models.EmailField("billing e-mail", max_length=254)
+    country = models.CharField(
+        max_length=2,
+        blank=True,
+        validators=[RegexValidator(r"^[A-Z]{2}$", "Two capital letters, as in ISO 3166.")],
+    )
+    time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
+    # Months of limits and caps are counted from here (free plan: from sign-up).
+    anchor_at = models.DateTimeField(default=clock.now)
+    # May usage that already happened be invoiced later instead of becoming a debt that blocks?
+    allowed_to_owe = models.BooleanField(default=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    members = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, through="accounts.Membership", related_name="customers"
+    )
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["email"], name="customer_by_email")]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["person", "team"]), name="customer_is_person_or_team"
+            ),
+            models.CheckConstraint(
+                condition=Q(country="") | Q(country__regex=r"^[A-Z]{2}$"),
+                name="customer_country_is_iso_code",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone in which this customer's days and months are counted."""
+        return ZoneInfo(self.time_zone)
+
+
+class Membership(models.Model):
+    """A user may act for a customer, as far as the role goes."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner", "Owner"
+        BILLING = "billing", "Billing"
+        MEMBER = "member", "Member"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
+    customer = models.ForeignKey(Customer, models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=8, choices=Role, default=Role.MEMBER)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["user", "customer"], name="membership_once_per_customer"
+            ),
+            models.CheckConstraint(
+                condition=Q(role__in=["owner", "billing", "member"]), name="membership_role_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.customer} · {self.get_role_display()}"
+
+    @property
+    def may_pay(self) -> bool:
+        """Owners and billing members may spend the customer's money; members only look."""
+        return self.role in (self.Role.OWNER, self.Role.BILLING)
