@@ -4,6 +4,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from common import ids
+
 
 class IdempotencyKey(models.Model):
     """One POST that a caller may repeat: claimed before its work, answered after it.
@@ -12,12 +14,14 @@ class IdempotencyKey(models.Model):
     it has crashed, and the next caller with the same request takes over.
     """
 
+    # Names the act for whoever works on it (``Claim.cause``): the same through every attempt.
+    id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     # Whose key it is: the customer's id, or the user's where there is no customer.
     owner_id = models.UUIDField()
     key = models.CharField(max_length=255)
     method = models.CharField(max_length=8)
     path = models.CharField(max_length=2048)
-    # SHA-256 of the request's content type and body, as hex.
+    # SHA-256 of method, full path and body, as hex.
     fingerprint = models.CharField(max_length=64)
     # Changes with every attempt, so that a slow attempt cannot answer for the one that took over.
     attempt_id = models.UUIDField()
