@@ -1,0 +1,17 @@
+"""The Celery application: ``celery -A billing_project.celery worker``."""
+
+from celery import Celery
+from celery.signals import setup_logging
+
+from billing_project import startup
+
+startup.prepare()
+
+app = Celery("billing_project")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def _keep_our_logs(**_: object) -> None:
+    """Connected, it stops Celery from putting its own format over ours."""

@@ -1,0 +1,263 @@
+"""Django's settings: nothing but the environment, read once (see .env.example)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from billing_project import env, logs
+from billing_project.paths import BASE_DIR, VAR_DIR
+
+env.read_file()
+
+# --- Where and how this portal runs -------------------------------------------------------------
+
+# The sandbox stands in for every outside service; loopback only, no real money.
+SANDBOX = env.flag("SANDBOX", default=False)
+DEBUG = env.flag("DEBUG", default=False)
+PORT = env.integer("PORT", 8000, minimum=1, maximum=65535)
+SANDBOX_PORT = env.integer("SANDBOX_PORT", 8431, minimum=1, maximum=65535)
+SANDBOX_URL = env.url("SANDBOX_URL", f"http://127.0.0.1:{SANDBOX_PORT}")
+PUBLIC_URL = env.url("PUBLIC_URL", f"http://127.0.0.1:{PORT}" if SANDBOX else None)
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", (env.host_of(PUBLIC_URL),))
+SECRET_KEY = env.text("SECRET_KEY", "sandbox-only-" + "0123456789abcdef" * 4 if SANDBOX else None)
+# How many reverse proxies of ours stand in front and set X-Forwarded-For and -Proto.
+TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXY_COUNT", 0 if SANDBOX else 1, minimum=0, maximum=9)
+
+if SANDBOX:
+    env.require_loopback("PUBLIC_URL", [env.host_of(PUBLIC_URL)])
+    env.require_loopback("SANDBOX_URL", [env.host_of(SANDBOX_URL)])
+    env.require_loopback("ALLOWED_HOSTS", ALLOWED_HOSTS)
+
+# --- Applications -------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.contrib.postgres",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_celery_beat",
+    "allauth",
+    "allauth.account",
+    "django_htmx",
+    "csp",
+    "djstripe",
+    "common",
+    "accounts",
+    "billing",
+]
+
+MIDDLEWARE = [
+    "billing_project.middleware.RequestLogMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "billing_project.middleware.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "billing_project.urls"
+WSGI_APPLICATION = "billing_project.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "billing_project.context.portal",
+            ],
+        },
+    },
+]
+
+# --- Data ---------------------------------------------------------------------------------------
+
+# A debit is one round trip on a connection that is already there (reconnecting costs 17 times that).
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.database("DATABASE_URL")
+    | {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False},
+}
+REDIS_URL = env.redis("REDIS_URL")
+CACHES = {
+    "default": {
+        "BACKEND": "billing_project.cache.ForgivingRedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "portal",
+        "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 1},
+    },
+}
+
+# --- Language and time --------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+# --- Static files -------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+# `dist` is built from `src` by `make assets`; only what is built is served.
+STATICFILES_DIRS = [("dist", BASE_DIR / "static" / "dist")]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# --- Who signs in -------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/billing/"
+ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = PUBLIC_URL.partition(":")[0]
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
+
+# --- Mail ---------------------------------------------------------------------------------------
+
+_MAIL = env.email("EMAIL_URL", "consolemail://" if SANDBOX or DEBUG else None)
+EMAIL_BACKEND = _MAIL["EMAIL_BACKEND"]
+EMAIL_FILE_PATH = _MAIL.get("EMAIL_FILE_PATH")
+EMAIL_HOST = _MAIL.get("EMAIL_HOST")
+EMAIL_PORT = _MAIL.get("EMAIL_PORT")
+EMAIL_HOST_USER = _MAIL.get("EMAIL_HOST_USER")
+EMAIL_HOST_PASSWORD = _MAIL.get("EMAIL_HOST_PASSWORD")
+EMAIL_USE_TLS = _MAIL.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = _MAIL.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", f"billing@{env.host_of(PUBLIC_URL)}")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+EMAIL_SUBJECT_PREFIX = ""
+
+# --- Security (DESIGN section 10) ---------------------------------------------------------------
+
+# The sandbox has no certificate; everything else is served over TLS only.
+_TLS = not SANDBOX and not DEBUG
+SECURE_SSL_REDIRECT = _TLS
+SECURE_HSTS_SECONDS = 31_536_000 if _TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _TLS
+SECURE_HSTS_PRELOAD = _TLS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_COUNT else None
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _TLS
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+# Cookies know no ports: names of our own keep two portals on one host apart.
+SESSION_COOKIE_NAME = "portal_session" if SANDBOX else "__Host-portal_session" if _TLS else "portal"
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'", "https://checkout.stripe.com", *([SANDBOX_URL] if SANDBOX else [])],
+        "frame-ancestors": ["'none'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+    },
+}
+
+# --- API ----------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "NUM_PROXIES": TRUSTED_PROXY_COUNT,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Billing portal",
+    "VERSION": "1",
+    "DESCRIPTION": "Credits, quotas and payments of the signed-in customer or of an API key.",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api",
+}
+
+# --- Jobs (DESIGN section 8) --------------------------------------------------------------------
+
+CELERY_BROKER_URL = env.broker(REDIS_URL)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A message that no worker acknowledged comes back after this; tasks are shorter and safe twice.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 900}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_SOFT_TIME_LIMIT = 600
+CELERY_TASK_TIME_LIMIT = 660
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 30
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {}
+
+MINUTE = timedelta(minutes=1)
+
+# --- Stripe (the card rail is off while its keys are unset) -------------------------------------
+
+_SANDBOX_KEY = "sandboxsandboxsandbox000"
+STRIPE_SECRET_KEY = env.stripe_key(
+    "STRIPE_SECRET_KEY", "sk", f"sk_test_{_SANDBOX_KEY}" if SANDBOX else "", sandbox=SANDBOX
+)
+STRIPE_PUBLISHABLE_KEY = env.stripe_key(
+    "STRIPE_PUBLISHABLE_KEY", "pk", f"pk_test_{_SANDBOX_KEY}" if SANDBOX else "", sandbox=SANDBOX
+)
+STRIPE_WEBHOOK_SECRET = env.webhook_secret(
+    "STRIPE_WEBHOOK_SECRET", f"whsec_{_SANDBOX_KEY}" if SANDBOX else "", card_rail=STRIPE_SECRET_KEY
+)
+STRIPE_AUTOMATIC_TAX = env.flag("STRIPE_AUTOMATIC_TAX", default=False)
+STRIPE_PUBLIC_KEY = STRIPE_PUBLISHABLE_KEY  # the name dj-stripe reads
+STRIPE_LIVE_MODE = "_live_" in STRIPE_SECRET_KEY
+STRIPE_API_VERSION = "2026-08-26.dahlia"
+DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
+DJSTRIPE_SUBSCRIBER_MODEL = "accounts.Customer"
+
+# --- Logs ---------------------------------------------------------------------------------------
+
+LOGGING_CONFIG = None
+logs.configure(debug=DEBUG)

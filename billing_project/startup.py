@@ -1,0 +1,50 @@
+"""How every process of the portal begins: services there, settings good, or one line and the end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.core.exceptions import ImproperlyConfigured
+
+from billing_project import embedded, env
+
+# Apps register checks of the environment under this tag (django.core.checks.register).
+CONFIGURATION_TAG = "configuration"
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End the process with one line, not a traceback, when the configuration is bad."""
+    try:
+        yield
+    except ImproperlyConfigured as error:
+        sys.exit(f"Bad configuration: {' '.join(str(error).split())}")
+    except embedded.ServiceError as error:
+        sys.exit(f"Cannot start: {error}")
+
+
+def prepare() -> None:
+    """Make ``django.conf.settings`` readable: embedded services up, the environment in order."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billing_project.settings")
+    with one_line_errors():
+        env.read_file()
+        embedded.provide()
+        from django.conf import settings
+
+        _ = settings.DEBUG  # reads the module
+
+
+def check() -> None:
+    """Load the apps and run their checks of the environment; the first bad variable ends it."""
+    prepare()
+    with one_line_errors():
+        import django
+        from django.core import checks
+
+        django.setup()
+        for message in checks.run_checks(tags=[CONFIGURATION_TAG]):
+            if message.is_serious():
+                raise ImproperlyConfigured(message.msg)

@@ -1,0 +1,9 @@
+"""The WSGI application, for any server; ``python -m billing_project.web`` serves it with granian."""
+
+from billing_project import startup
+
+startup.check()
+
+from django.core.wsgi import get_wsgi_application  # noqa: E402
+
+application = get_wsgi_application()
