@@ -1,0 +1,45 @@
+"""The tables of the money core, by noun."""
+
+from billing.models.inbox import EventState, InboundEvent
+from billing.models.ledger import (
+    AccountSnapshot,
+    Code,
+    Hold,
+    HoldLot,
+    HoldState,
+    Kind,
+    LedgerAccount,
+    Lot,
+    LotUse,
+    SpendCapPeriod,
+    Transfer,
+)
+from billing.models.orders import Order, OrderStatus
+from billing.models.payments import Payment, Refund, RefundState
+from billing.models.rails import RailCustomer
+from billing.models.splits import Split
+from billing.models.staff import StaffAction
+
+__all__ = [
+    "AccountSnapshot",
+    "Code",
+    "EventState",
+    "Hold",
+    "HoldLot",
+    "HoldState",
+    "InboundEvent",
+    "Kind",
+    "LedgerAccount",
+    "Lot",
+    "LotUse",
+    "Order",
+    "OrderStatus",
+    "Payment",
+    "RailCustomer",
+    "Refund",
+    "RefundState",
+    "SpendCapPeriod",
+    "Split",
+    "StaffAction",
+    "Transfer",
+]

@@ -1,0 +1,5 @@
+"""What the money core does. Each module is a noun, each function one act on it."""
+
+
+def register_products() -> None:
+    """Load the modules that register what they deliver."""

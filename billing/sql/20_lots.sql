@@ -1,0 +1,126 @@
+-- Lots: which are spendable, in what order, and what happens to them. Callers hold the wallet's lock.
+
+-- Burn order: priority, earliest expiry, promotional before purchased, id. Collects lots until the
+-- amount is covered; "missing" is what they do not cover.
+CREATE OR REPLACE FUNCTION ledger__plan_burn(
+    p_wallet bigint, p_amount bigint, p_at timestamptz, p_purchased_only boolean,
+    OUT lots bigint[], OUT takes bigint[], OUT missing bigint
+) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    l record;
+BEGIN
+    lots := '{}';
+    takes := '{}';
+    missing := p_amount;
+    FOR l IN
+        SELECT id, remaining_minor - held_minor AS free FROM billing_lot
+        WHERE account_id = p_wallet AND is_open AND remaining_minor > held_minor
+          AND (expires_at IS NULL OR expires_at > p_at)
+          AND NOT (p_purchased_only AND promotional)
+        ORDER BY priority, expires_at NULLS LAST, promotional DESC, id
+    LOOP
+        lots := lots || l.id;
+        takes := takes || least(l.free, missing);
+        missing := missing - least(l.free, missing);
+        EXIT WHEN missing = 0;
+    END LOOP;
+END $$;
+
+-- Takes what the plan says: out of "remaining", into used, revoked or expired, each with its use.
+CREATE OR REPLACE FUNCTION ledger__burn(
+    p_lots bigint[], p_takes bigint[], p_transfer bigint, p_into text
+) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE billing_lot l
+    SET remaining_minor = l.remaining_minor - p.take,
+        is_open = l.remaining_minor > p.take,
+        used_minor = l.used_minor + CASE WHEN p_into = 'used' THEN p.take ELSE 0 END,
+        revoked_minor = l.revoked_minor + CASE WHEN p_into = 'revoked' THEN p.take ELSE 0 END,
+        expired_minor = l.expired_minor + CASE WHEN p_into = 'expired' THEN p.take ELSE 0 END
+    FROM unnest(p_lots, p_takes) AS p(lot, take)
+    WHERE l.id = p.lot;
+    INSERT INTO billing_lotuse (transfer_id, lot_id, amount_minor, returned_minor)
+    SELECT p_transfer, p.lot, p.take, 0
+    FROM unnest(p_lots, p_takes) WITH ORDINALITY AS p(lot, take, place) ORDER BY p.place;
+END $$;
+
+CREATE OR REPLACE FUNCTION ledger__insert_lot(
+    p_wallet bigint, p_transfer billing_transfer, p_amount bigint, p_expires_at timestamptz,
+    p_priority integer, p_promotional boolean, p_origin text, p_cost bigint, p_cost_asset text,
+    p_replaces bigint DEFAULT NULL
+) RETURNS billing_lot
+LANGUAGE plpgsql AS $$
+DECLARE
+    l billing_lot;
+BEGIN
+    INSERT INTO billing_lot
+        (account_id, transfer_id, granted_minor, remaining_minor, held_minor, used_minor,
+         revoked_minor, expired_minor, is_open, expires_at, priority, promotional, origin,
+         cost_minor, cost_asset, recognised_minor, breakage_minor, refunded_minor,
+         revenue_bookings, created_at, replaces_id)
+    VALUES (p_wallet, p_transfer.id, p_amount, p_amount, 0, 0, 0, 0, true, p_expires_at,
+            p_priority, p_promotional, p_origin, p_cost, p_cost_asset, 0, 0, 0, 0,
+            clock_timestamp(), p_replaces)
+    RETURNING * INTO l;
+    RETURN l;
+END $$;
+
+-- Gives back, newest use first, what a transfer took. Units of a lot that has expired meanwhile
+-- come back as a new lot of 30 days at the same cost.
+CREATE OR REPLACE FUNCTION ledger__return_units(
+    p_taken_by bigint, p_amount bigint, p_from text, p_back billing_transfer, p_at timestamptz
+) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    u record;
+    part bigint;
+    missing bigint := p_amount;
+BEGIN
+    FOR u IN
+        SELECT id, lot_id, amount_minor - returned_minor AS open FROM billing_lotuse
+        WHERE transfer_id = p_taken_by AND amount_minor > returned_minor ORDER BY id DESC
+    LOOP
+        EXIT WHEN missing = 0;
+        part := least(u.open, missing);
+        missing := missing - part;
+        UPDATE billing_lotuse SET returned_minor = returned_minor + part WHERE id = u.id;
+        UPDATE billing_lot
+        SET remaining_minor = remaining_minor + part,
+            is_open = true,
+            used_minor = used_minor - CASE WHEN p_from = 'used' THEN part ELSE 0 END,
+            revoked_minor = revoked_minor - CASE WHEN p_from = 'revoked' THEN part ELSE 0 END
+        WHERE id = u.lot_id AND (expires_at IS NULL OR expires_at > p_at);
+        IF NOT FOUND THEN
+            PERFORM ledger__replace_expired(u.lot_id, part, p_from, p_back, p_at);
+        END IF;
+    END LOOP;
+    IF missing > 0 THEN
+        RAISE EXCEPTION 'transfer % took less than %', p_taken_by, p_amount USING ERRCODE = 'LG007';
+    END IF;
+END $$;
+
+-- Moves units, and the money they cost, out of an expired lot into a new one. Units that had been
+-- revoked come without cost: the money that left with them is refunded_minor of the old lot.
+CREATE OR REPLACE FUNCTION ledger__replace_expired(
+    p_lot bigint, p_amount bigint, p_from text, p_back billing_transfer, p_at timestamptz
+) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    old billing_lot;
+    cost bigint := 0;
+BEGIN
+    SELECT * INTO old FROM billing_lot WHERE id = p_lot FOR NO KEY UPDATE;
+    IF p_from = 'used' THEN
+        cost := ledger__earned(old);
+        old.used_minor := old.used_minor - p_amount;
+        cost := cost - ledger__earned(old);
+        UPDATE billing_lot
+        SET used_minor = used_minor - p_amount, revoked_minor = revoked_minor + p_amount
+        WHERE id = p_lot;
+        PERFORM ledger__book_revenue(p_lot, cost, p_at);
+    END IF;
+    PERFORM ledger__insert_lot(
+        old.account_id, p_back, p_amount, p_at + interval '30 days', old.priority,
+        old.promotional, old.origin, cost, old.cost_asset, p_lot);
+END $$;

@@ -1,0 +1,242 @@
+-- Spending: one debit, or a batch of them; and the owner's monthly spend cap.
+
+-- The start of the anchor's month that holds a moment, in the owner's time zone. Counted from the
+-- anchor itself, so that the 31st comes back after a short month.
+CREATE OR REPLACE FUNCTION ledger_period_start(p_anchor timestamptz, p_zone text, p_at timestamptz)
+RETURNS timestamptz
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    anchor timestamp := p_anchor AT TIME ZONE p_zone;
+    moment timestamp := p_at AT TIME ZONE p_zone;
+    months integer := (extract(year FROM moment) - extract(year FROM anchor)) * 12
+                    + extract(month FROM moment) - extract(month FROM anchor);
+    starts timestamptz := (anchor + make_interval(months => months)) AT TIME ZONE p_zone;
+BEGIN
+    IF starts > p_at THEN
+        starts := (anchor + make_interval(months => months - 1)) AT TIME ZONE p_zone;
+    END IF;
+    RETURN starts;
+END $$;
+
+-- Counts an amount against the wallet's cap; returns the period it counts in, null without a cap.
+-- p_forced counts what cannot be refused, because it already happened.
+CREATE OR REPLACE FUNCTION ledger__count_cap(
+    p_wallet billing_ledgeraccount, p_amount bigint, p_forced boolean, p_at timestamptz
+) RETURNS timestamptz
+LANGUAGE plpgsql AS $$
+DECLARE
+    starts timestamptz;
+    used bigint;
+BEGIN
+    IF p_wallet.cap_minor IS NULL THEN
+        RETURN NULL;
+    END IF;
+    starts := ledger_period_start(p_wallet.cap_anchor_at, p_wallet.cap_time_zone, p_at);
+    INSERT INTO billing_spendcapperiod AS p (account_id, starts_at, used_minor)
+    VALUES (p_wallet.id, starts, p_amount)
+    ON CONFLICT (account_id, starts_at) DO UPDATE SET used_minor = p.used_minor + p_amount
+    RETURNING used_minor INTO used;
+    IF used > p_wallet.cap_minor AND NOT p_forced THEN
+        RAISE EXCEPTION 'spend cap % reached: % used', p_wallet.cap_minor, used - p_amount
+            USING ERRCODE = 'LG004';
+    END IF;
+    RETURN starts;
+END $$;
+
+CREATE OR REPLACE FUNCTION ledger__cap_room(p_wallet billing_ledgeraccount, p_at timestamptz)
+RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT p_wallet.cap_minor - coalesce((
+        SELECT used_minor FROM billing_spendcapperiod
+        WHERE account_id = p_wallet.id AND starts_at = ledger_period_start(
+            p_wallet.cap_anchor_at, p_wallet.cap_time_zone, p_at)), 0)
+$$;
+
+-- Sets or (null) lifts the cap. What was spent or is held since the month began counts at once.
+CREATE OR REPLACE FUNCTION ledger_set_cap(
+    p_wallet bigint, p_cap bigint, p_anchor timestamptz, p_zone text, p_at timestamptz
+) RETURNS billing_ledgeraccount
+LANGUAGE plpgsql SET ledger.writer = 'on' AS $$
+DECLARE
+    w billing_ledgeraccount := ledger__lock_wallet(p_wallet);
+    starts timestamptz;
+    used bigint;
+BEGIN
+    UPDATE billing_ledgeraccount
+    SET cap_minor = p_cap, cap_anchor_at = p_anchor, cap_time_zone = p_zone
+    WHERE id = p_wallet RETURNING * INTO w;
+    IF p_cap IS NULL THEN
+        RETURN w;
+    END IF;
+    starts := ledger_period_start(p_anchor, p_zone, p_at);
+    UPDATE billing_hold SET cap_period_at = starts
+    WHERE account_id = p_wallet AND state = 'held' AND code <> 'revoke' AND created_at >= starts;
+    SELECT coalesce(sum(t.amount_minor), 0) INTO used
+    FROM billing_transfer t JOIN billing_ledgeraccount s ON s.id = t.source_id
+    WHERE s.owner_id = w.owner_id AND s.asset = w.asset AND s.role IN ('wallet', 'debt', 'accrued')
+      AND t.occurred_at >= starts
+      AND t.code NOT IN ('revoke', 'expire', 'debt_payment', 'debt_payment_back');
+    SELECT used + coalesce(sum(amount_minor), 0) INTO used FROM billing_hold
+    WHERE account_id = p_wallet AND state = 'held' AND cap_period_at = starts;
+    INSERT INTO billing_spendcapperiod (account_id, starts_at, used_minor)
+    VALUES (p_wallet, starts, used)
+    ON CONFLICT (account_id, starts_at) DO UPDATE SET used_minor = EXCLUDED.used_minor;
+    RETURN w;
+END $$;
+
+-- Takes an amount from a wallet's lots, once per key.
+CREATE OR REPLACE FUNCTION ledger_spend(
+    p_wallet bigint, p_target text, p_amount bigint, p_code text, p_key text, p_group text,
+    p_at timestamptz
+) RETURNS billing_transfer
+LANGUAGE plpgsql SET ledger.writer = 'on' AS $$
+DECLARE
+    w billing_ledgeraccount := ledger__lock_wallet(p_wallet);
+    target bigint := ledger__system(p_target, w.asset);
+    t billing_transfer;
+    plan record;
+BEGIN
+    SELECT * INTO t FROM billing_transfer WHERE key = p_key;
+    IF FOUND THEN
+        IF (t.source_id, t.target_id, t.amount_minor, t.code)
+           <> (p_wallet, target, p_amount, p_code) THEN
+            PERFORM ledger__mismatch(p_key);
+        END IF;
+        RETURN t;
+    END IF;
+    PERFORM ledger__check_positive(p_amount);
+    PERFORM ledger__refuse_debtor(w);
+    plan := ledger__plan_burn(p_wallet, p_amount, p_at, false);
+    IF plan.missing > 0 THEN
+        PERFORM ledger__insufficient(p_amount, p_amount - plan.missing);
+    END IF;
+    IF w.cap_minor IS NOT NULL THEN
+        PERFORM ledger__count_cap(w, p_amount, false, p_at);
+    END IF;
+    t := ledger__insert_transfer(p_wallet, target, p_amount, p_code, p_key, p_group, p_at);
+    PERFORM ledger__burn(plan.lots, plan.takes, t.id, 'used');
+    UPDATE billing_ledgeraccount SET balance_minor = balance_minor - p_amount WHERE id = p_wallet;
+    RETURN t;
+END $$;
+
+CREATE OR REPLACE FUNCTION ledger__refuse_debtor(p_wallet billing_ledgeraccount) RETURNS void
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF ledger__debt(p_wallet) > 0 THEN
+        RAISE EXCEPTION 'the owner owes %', ledger__debt(p_wallet) USING ERRCODE = 'LG003';
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION ledger__insufficient(p_wanted bigint, p_free bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'wanted %, spendable %', p_wanted, p_free USING ERRCODE = 'LG001';
+END $$;
+
+-- A batch of debits, each once per key, in the order given; all wallets locked in id order first.
+-- p_shortfall[i] is null (refuse what is not covered: "short"), or the role that owes the rest:
+-- debt or accrued. Usage that already happened is never refused by debt or cap.
+CREATE OR REPLACE FUNCTION ledger_spend_many(
+    p_wallets bigint[], p_targets text[], p_amounts bigint[], p_codes text[], p_keys text[],
+    p_groups text[], p_shortfalls text[], p_at timestamptz
+) RETURNS TABLE(key text, status text, covered_minor bigint, owed_minor bigint)
+LANGUAGE plpgsql SET ledger.writer = 'on' AS $$
+DECLARE
+    locked record;
+    i integer;
+    d record;
+BEGIN
+    FOR locked IN
+        SELECT id FROM billing_ledgeraccount WHERE id = ANY (p_wallets)
+        ORDER BY id FOR NO KEY UPDATE
+    LOOP
+    END LOOP;
+    FOR i IN 1 .. coalesce(array_length(p_wallets, 1), 0) LOOP
+        d := ledger__debit(p_wallets[i], p_targets[i], p_amounts[i], p_codes[i], p_keys[i],
+                           p_groups[i], p_shortfalls[i], p_at);
+        key := p_keys[i];
+        status := d.status;
+        covered_minor := d.covered;
+        owed_minor := d.owed;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+
+CREATE OR REPLACE FUNCTION ledger__debit(
+    p_wallet bigint, p_target text, p_amount bigint, p_code text, p_key text, p_group text,
+    p_shortfall text, p_at timestamptz, OUT status text, OUT covered bigint, OUT owed bigint
+) LANGUAGE plpgsql AS $$
+DECLARE
+    w billing_ledgeraccount := ledger__lock_wallet(p_wallet);
+    target bigint := ledger__system(p_target, w.asset);
+    t billing_transfer;
+    plan record;
+BEGIN
+    covered := 0;
+    owed := 0;
+    IF EXISTS (SELECT FROM billing_transfer WHERE billing_transfer.key = p_key) THEN
+        SELECT * INTO status, covered, owed
+        FROM ledger__replayed_debit(w, target, p_amount, p_code, p_key);
+        RETURN;
+    END IF;
+    PERFORM ledger__check_positive(p_amount);
+    plan := ledger__plan_burn(p_wallet, p_amount, p_at, false);
+    IF p_shortfall IS NULL AND (plan.missing > 0 OR ledger__debt(w) > 0
+       OR (w.cap_minor IS NOT NULL AND ledger__cap_room(w, p_at) < p_amount)) THEN
+        status := 'short';
+        RETURN;
+    END IF;
+    status := 'posted';
+    covered := p_amount - plan.missing;
+    owed := plan.missing;
+    IF w.cap_minor IS NOT NULL THEN
+        PERFORM ledger__count_cap(w, p_amount, true, p_at);
+    END IF;
+    IF covered > 0 THEN
+        t := ledger__insert_transfer(p_wallet, target, covered, p_code, p_key, p_group, p_at);
+        PERFORM ledger__burn(plan.lots, plan.takes, t.id, 'used');
+        UPDATE billing_ledgeraccount SET balance_minor = balance_minor - covered
+        WHERE id = p_wallet;
+    END IF;
+    IF owed > 0 THEN
+        PERFORM ledger__owe(w, p_shortfall, target, owed, p_code,
+                            CASE WHEN covered > 0 THEN p_key || ':short' ELSE p_key END,
+                            p_group, p_at);
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION ledger__replayed_debit(
+    p_wallet billing_ledgeraccount, p_target bigint, p_amount bigint, p_code text, p_key text,
+    OUT status text, OUT covered bigint, OUT owed bigint
+) LANGUAGE plpgsql AS $$
+DECLARE
+    other bigint;
+BEGIN
+    status := 'replayed';
+    SELECT coalesce(sum(t.amount_minor) FILTER (WHERE s.id = p_wallet.id), 0),
+           coalesce(sum(t.amount_minor) FILTER (WHERE s.role IN ('debt', 'accrued')), 0),
+           count(*) FILTER (WHERE t.target_id <> p_target OR t.code <> p_code
+                            OR s.owner_id IS DISTINCT FROM p_wallet.owner_id)
+    INTO covered, owed, other
+    FROM billing_transfer t JOIN billing_ledgeraccount s ON s.id = t.source_id
+    WHERE t.key IN (p_key, p_key || ':short');
+    IF covered + owed <> p_amount OR other > 0 THEN
+        PERFORM ledger__mismatch(p_key);
+    END IF;
+END $$;
+
+-- Books what no lot covers on the owner's debt or accrued account.
+CREATE OR REPLACE FUNCTION ledger__owe(
+    p_wallet billing_ledgeraccount, p_role text, p_target bigint, p_amount bigint, p_code text,
+    p_key text, p_group text, p_at timestamptz
+) RETURNS billing_transfer
+LANGUAGE plpgsql AS $$
+DECLARE
+    a billing_ledgeraccount;
+BEGIN
+    IF p_role NOT IN ('debt', 'accrued') THEN
+        RAISE EXCEPTION 'nothing is owed on %', p_role USING ERRCODE = 'LG006';
+    END IF;
+    a := ledger_open_account(p_wallet.owner_id, p_role, 'debt', p_wallet.asset);
+    UPDATE billing_ledgeraccount SET balance_minor = balance_minor - p_amount WHERE id = a.id;
+    RETURN ledger__insert_transfer(a.id, p_target, p_amount, p_code, p_key, p_group, p_at);
+END $$;
