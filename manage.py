@@ -8,7 +8,7 @@ from billing_project import startup
 
 def main() -> None:
     """Run one management command."""
-    startup.prepare()
+    startup.check()
     with startup.one_line_errors():
         from django.core.management import execute_from_command_line
 

@@ -15,3 +15,6 @@ app.autodiscover_tasks()
 @setup_logging.connect
 def _keep_our_logs(**_: object) -> None:
     """Connected, it stops Celery from putting its own format over ours."""
+
+
+startup.check()

@@ -27,7 +27,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def prepare() -> None:
-    """Make ``django.conf.settings`` readable: embedded services up, the environment in order."""
+    """Make ``django.conf.settings`` readable: services up, the environment in order."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billing_project.settings")
     with one_line_errors():
         env.read_file()
@@ -38,11 +38,13 @@ def prepare() -> None:
 
 
 def check() -> None:
-    """Load the apps and run their checks of the environment; the first bad variable ends it."""
+    """Load everything and run the apps' checks of the environment; the first bad variable ends it."""
     prepare()
     with one_line_errors():
         import django
         from django.core import checks
+
+        import billing_project.celery  # noqa: F401 - makes it the app that tasks are sent by
 
         django.setup()
         for message in checks.run_checks(tags=[CONFIGURATION_TAG]):
