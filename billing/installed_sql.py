@@ -26,9 +26,7 @@ def expected_hash() -> str:
 def installed_hash(using: str = "default") -> str | None:
     """The hash the database was given when its functions were installed; None without any."""
     with connections[using].cursor() as cursor:
-        cursor.execute(
-            "SELECT obj_description(to_regprocedure(%s), 'pg_proc')", [_HASH_ON]
-        )
+        cursor.execute("SELECT obj_description(to_regprocedure(%s), 'pg_proc')", [_HASH_ON])
         (found,) = cursor.fetchone()
     return found if found is None else str(found)
 

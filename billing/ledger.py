@@ -213,9 +213,7 @@ def claw_back(
 
     Purchased lots that are free pay that debt at once.
     """
-    return _one(
-        Transfer, "ledger_claw_back", account.pk, amount_minor, key, group, occurred_at
-    )
+    return _one(Transfer, "ledger_claw_back", account.pk, amount_minor, key, group, occurred_at)
 
 
 def expire(*, occurred_at: datetime, limit: int = 500) -> int:
@@ -254,9 +252,7 @@ def reserve(
     )
 
 
-def pin(
-    lot: Lot, amount_minor: int, *, key: str, group: str, occurred_at: datetime
-) -> Hold | None:
+def pin(lot: Lot, amount_minor: int, *, key: str, group: str, occurred_at: datetime) -> Hold | None:
     """Hold up to ``amount_minor`` of one lot's free units for a refund, once per key.
 
     It has no deadline, and capturing it counts as revoked. None when nothing of the lot is free.

@@ -161,9 +161,7 @@ class Lot(models.Model):
         LedgerAccount, models.PROTECT, related_name="lots", db_constraint=False, db_index=False
     )
     # What brought it: a grant, or the return of a spend whose own lot had expired.
-    transfer = models.ForeignKey(
-        Transfer, models.PROTECT, related_name="lots", db_constraint=False
-    )
+    transfer = models.ForeignKey(Transfer, models.PROTECT, related_name="lots", db_constraint=False)
     replaces = models.ForeignKey(
         "self", models.PROTECT, null=True, related_name="replacements", db_constraint=False
     )
@@ -245,9 +243,7 @@ class Lot(models.Model):
                 fields=["id"],
                 name="lot_with_deferred_money",
                 condition=Q(
-                    cost_minor__gt=F("recognised_minor")
-                    + F("breakage_minor")
-                    + F("refunded_minor")
+                    cost_minor__gt=F("recognised_minor") + F("breakage_minor") + F("refunded_minor")
                 ),
             ),
             models.Index(fields=["account", "id"], name="lot_by_account"),

@@ -60,9 +60,7 @@ class Payment(models.Model):
         ]
         indexes = [
             models.Index(fields=["customer", "-id"], name="payment_by_customer"),
-            models.Index(
-                fields=["id"], name="payment_unapplied", condition=Q(order__isnull=True)
-            ),
+            models.Index(fields=["id"], name="payment_unapplied", condition=Q(order__isnull=True)),
         ]
 
     def __str__(self) -> str:
@@ -132,9 +130,7 @@ class Refund(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(
-                    amount_minor__gt=0, tax_minor__gte=0, tax_minor__lte=F("amount_minor")
-                ),
+                condition=Q(amount_minor__gt=0, tax_minor__gte=0, tax_minor__lte=F("amount_minor")),
                 name="refund_amount_positive",
             ),
             models.UniqueConstraint(fields=["external_id"], name="refund_once_per_external_id"),

@@ -10,9 +10,7 @@ class RailCustomer(models.Model):
     """A customer's id at a provider, e.g. Stripe's ``cus_…``; one each way per rail."""
 
     rail = models.CharField(max_length=16)
-    customer = models.ForeignKey(
-        "accounts.Customer", models.PROTECT, related_name="rail_customers"
-    )
+    customer = models.ForeignKey("accounts.Customer", models.PROTECT, related_name="rail_customers")
     external_id = models.CharField(max_length=128)
     created_at = models.DateTimeField(db_default=Now())
 

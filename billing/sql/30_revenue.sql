@@ -64,7 +64,7 @@ END $$;
 -- Recognises revenue of up to p_limit lots that still have deferred money; returns how many moved.
 -- Lots that somebody is spending from at this moment are left for the next run.
 CREATE OR REPLACE FUNCTION ledger_recognise(p_at timestamptz, p_limit integer) RETURNS integer
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET ledger.writer = 'on' AS $$
 DECLARE
     l record;
     moved integer := 0;

@@ -21,12 +21,12 @@ BEGIN
         RETURN;
     END IF;
     FOR o IN
-        SELECT t.id, t.source_id, t.target_id, t.code, s.role, t.amount_minor - coalesce((
+        SELECT d.id, d.source_id, d.target_id, d.code, s.role, d.amount_minor - coalesce((
             SELECT sum(r.amount_minor) FROM billing_transfer r
-            WHERE r.reverses_id = t.id), 0) AS open
-        FROM billing_transfer t JOIN billing_ledgeraccount s ON s.id = t.source_id
-        WHERE t.key IN (p_original, p_original || ':short')
-        ORDER BY t.id DESC
+            WHERE r.reverses_id = d.id), 0) AS open
+        FROM billing_transfer d JOIN billing_ledgeraccount s ON s.id = d.source_id
+        WHERE d.key IN (p_original, p_original || ':short')
+        ORDER BY d.id DESC
     LOOP
         part := least(o.open, missing);
         CONTINUE WHEN part = 0;
@@ -101,12 +101,12 @@ BEGIN
     SELECT * INTO a FROM billing_ledgeraccount WHERE id = p_account FOR NO KEY UPDATE;
     missing := greatest(p_amount + a.balance_minor, 0);
     FOR u IN
-        SELECT t.id, t.amount_minor - coalesce((
+        SELECT d.id, d.amount_minor - coalesce((
             SELECT sum(r.amount_minor) FROM billing_transfer r
-            WHERE r.reverses_id = t.id), 0) AS open
-        FROM billing_transfer t
-        WHERE t.source_id = p_wallet.id AND t.target_id = p_account AND t.code = 'debt_payment'
-        ORDER BY t.id DESC
+            WHERE r.reverses_id = d.id), 0) AS open
+        FROM billing_transfer d
+        WHERE d.source_id = p_wallet.id AND d.target_id = p_account AND d.code = 'debt_payment'
+        ORDER BY d.id DESC
     LOOP
         EXIT WHEN missing = 0;
         part := least(u.open, missing);
