@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 Offset = Callable[[], timedelta]
 
 
-def _no_offset() -> timedelta:
+def no_offset() -> timedelta:
+    """The wall time as it is."""
     return timedelta(0)
 
 
@@ -27,48 +28,55 @@ class FrozenClock:
         self.at += delta
 
 
-# Module state, not a context variable: threads that a test starts must see the same time.
-_offset: Offset = _no_offset
-_frozen: FrozenClock | None = None
+@dataclass(slots=True)
+class _State:
+    """One for the process, not one per context: threads that a test starts see the same time."""
+
+    offset: Offset = no_offset
+    frozen: FrozenClock | None = None
+
+
+_state = _State()
 
 
 def now() -> datetime:
     """The current moment, aware and in UTC."""
-    stopped = _frozen
+    stopped = _state.frozen
     if stopped is not None:
         return stopped.at
-    return datetime.now(UTC) + _offset()
+    return datetime.now(UTC) + _state.offset()
 
 
 def follow(offset: Offset) -> None:
     """From now on add what ``offset()`` returns to the wall time, in the whole process."""
-    global _offset
-    _offset = offset
+    _state.offset = offset
 
 
 @contextmanager
 def frozen(at: datetime) -> Iterator[FrozenClock]:
     """Stop the clock at ``at`` (aware) for the length of the block, in every thread."""
-    global _frozen
     if at.tzinfo is None:
         raise ValueError("clock.frozen() needs an aware datetime")
-    before = _frozen
-    _frozen = FrozenClock(at.astimezone(UTC))
+    before = _state.frozen
+    _state.frozen = FrozenClock(at.astimezone(UTC))
     try:
-        yield _frozen
+        yield _state.frozen
     finally:
-        _frozen = before
+        _state.frozen = before
 
 
 @contextmanager
 def travel(delta: timedelta) -> Iterator[None]:
     """Let the clock run ``delta`` ahead of where it was for the length of the block."""
-    global _offset
-    if _frozen is not None:
+    if _state.frozen is not None:
         raise RuntimeError("a frozen clock is moved with its own move()")
-    before = _offset
-    _offset = lambda: before() + delta  # noqa: E731
+    before = _state.offset
+
+    def shifted() -> timedelta:
+        return before() + delta
+
+    _state.offset = shifted
     try:
         yield
     finally:
-        _offset = before
+        _state.offset = before

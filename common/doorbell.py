@@ -46,6 +46,7 @@ class _Bell:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._connection: Connection | None = None
+        self._url = ""
         self._silent_until = 0.0
 
     def send(self, task_name: str, args: tuple[Any, ...]) -> None:
@@ -73,7 +74,8 @@ class _Bell:
     def _connected(self) -> Connection:
         url = current_app.conf.broker_write_url or current_app.conf.broker_url
         with self._lock:
-            if self._connection is None or self._connection.as_uri(include_password=True) != url:
+            if self._connection is None or self._url != url:
+                self._url = url
                 self._connection = current_app.connection_for_write(
                     url,
                     connect_timeout=CONNECT_TIMEOUT_SECONDS,

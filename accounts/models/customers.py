@@ -1,6 +1,5 @@
 """The party that is billed, and who may act for it."""
 
-from typing import ClassVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.conf import settings
@@ -52,8 +51,8 @@ class Customer(models.Model):
     )
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["email"], name="customer_by_email")]
-        constraints: ClassVar = [
+        indexes = [models.Index(fields=["email"], name="customer_by_email")]
+        constraints = [
             models.CheckConstraint(
                 condition=Q(kind__in=["person", "team"]), name="customer_is_person_or_team"
             ),
@@ -86,7 +85,7 @@ class Membership(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
-        constraints: ClassVar = [
+        constraints = [
             models.UniqueConstraint(
                 fields=["user", "customer"], name="membership_once_per_customer"
             ),

@@ -1,0 +1,99 @@
+"""People and parties in the admin; what they own is shown by the apps that know it."""
+
+from allauth.account.decorators import secure_admin_login
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from accounts.models import ApiKey, Customer, Membership, User
+from accounts.services import api_keys
+
+# Staff log in where everybody does: one place for rate limits and confirmed addresses.
+admin.site.login = secure_admin_login(admin.site.login)
+admin.site.site_header = admin.site.site_title = "Billing portal"
+admin.site.unregister(Group)
+
+
+class MembershipInline(TabularInline):
+    model = Membership
+    extra = 0
+    autocomplete_fields = ["user", "customer"]
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, ModelAdmin):
+    """Who signs in. Users are switched off, not deleted: their traces matter."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ["email", "name", "is_active", "is_staff", "date_joined", "last_login"]
+    list_filter = ["is_active", "is_staff", "is_superuser"]
+    search_fields = ["email", "name"]
+    ordering = ["-date_joined"]
+    readonly_fields = ["date_joined", "last_login"]
+    fieldsets = [
+        (None, {"fields": ["email", "name", "password"]}),
+        ("Rights", {"fields": ["is_active", "is_staff", "is_superuser", "user_permissions"]}),
+        ("Dates", {"fields": ["date_joined", "last_login"]}),
+    ]
+    add_fieldsets = [(None, {"fields": ["email", "name", "password1", "password2"]})]
+    filter_horizontal = ["user_permissions"]
+    inlines = [MembershipInline]
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False
+
+
+@admin.register(Customer)
+class CustomerAdmin(ModelAdmin):
+    """The billed party. Other apps add inlines and links of what it owns."""
+
+    list_display = ["__str__", "email", "kind", "country", "allowed_to_owe", "created_at"]
+    list_filter = ["kind", "allowed_to_owe"]
+    search_fields = ["id", "email", "name", "members__email"]
+    ordering = ["-id"]
+    fields = [
+        "id", "kind", "name", "email", "country", "time_zone",
+        "allowed_to_owe", "anchor_at", "created_at",
+    ]  # fmt: skip
+    readonly_fields = ["id", "kind", "anchor_at", "created_at"]
+    inlines = [MembershipInline]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Customer | None = None) -> bool:
+        return False
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ModelAdmin):
+    """Keys as their owners see them; staff can revoke, never read or change a secret."""
+
+    list_display = ["name", "prefix", "customer", "created_at", "last_used_at", "revoked_at"]
+    list_filter = [("revoked_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["customer"]
+    search_fields = ["prefix", "name", "customer__email"]
+    ordering = ["-id"]
+    fields = [
+        "customer", "name", "prefix", "scopes", "created_by",
+        "created_at", "last_used_at", "expires_at", "revoked_at",
+    ]  # fmt: skip
+    readonly_fields = fields
+    actions = ["revoke"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        return False
+
+    @admin.action(description="Revoke the selected keys", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        """Revoke each key that is not revoked yet, and leave a line in the log of staff actions."""
+        revoked = [api_key for api_key in queryset if api_keys.revoke(api_key)]
+        for api_key in revoked:
+            self.log_change(request, api_key, "Revoked.")
+        messages.success(request, f"Keys revoked: {len(revoked)}.")

@@ -1,0 +1,91 @@
+"""The forms of the account pages."""
+
+from datetime import timedelta
+from typing import Any, ClassVar
+from zoneinfo import available_timezones
+
+from allauth.account.forms import SignupForm as AllauthSignupForm
+from django import forms
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest
+
+from accounts import scopes
+from accounts.models import Customer, User
+
+
+class SignupForm(AllauthSignupForm):
+    """Sign-up with an optional name."""
+
+    name = forms.CharField(
+        max_length=150,
+        required=False,
+        label="Name (optional)",
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
+    field_order: ClassVar[list[str]] = ["name", "email", "password1", "password2"]
+
+    def try_save(self, request: HttpRequest) -> Any:
+        """Sign up; the loser of a race for an address hears what a late-comer hears."""
+        try:
+            return super().try_save(request)
+        except IntegrityError:
+            if not User.objects.filter(email=self.cleaned_data["email"].lower()).exists():
+                raise
+            self.account_already_exists = True
+            return super().try_save(request)
+
+    @transaction.atomic
+    def save(self, request: HttpRequest) -> Any:
+        """User, customer and address: all of them or none."""
+        return super().save(request)
+
+
+class ProfileForm(forms.ModelForm):
+    """What a customer may change about itself."""
+
+    country = forms.CharField(max_length=2, required=False, help_text="Two letters, like DE or US.")
+    time_zone = forms.ChoiceField(
+        choices=lambda: [(name, name) for name in sorted(available_timezones())],
+        help_text="Your days and months are counted in it.",
+    )
+
+    class Meta:
+        model = Customer
+        fields = ("name", "email", "country", "time_zone")
+        labels = {"email": "Billing e-mail"}
+        help_texts = {
+            "email": "Receipts go here. It does not change how you log in.",
+        }
+
+    def clean_country(self) -> str:
+        """Take small letters too."""
+        return str(self.cleaned_data["country"]).upper()
+
+
+class ApiKeyForm(forms.Form):
+    """A new API key."""
+
+    LIFETIMES: ClassVar = [
+        ("", "Never"),
+        ("30", "In 30 days"),
+        ("90", "In 90 days"),
+        ("365", "In a year"),
+    ]
+
+    name = forms.CharField(
+        max_length=80, help_text="What will use it, e.g. the name of a server or a job."
+    )
+    scope_names = forms.MultipleChoiceField(
+        label="It may",
+        choices=lambda: [(scope.name, scope.title) for scope in scopes.known()],
+        widget=forms.CheckboxSelectMultiple,
+    )
+    lifetime_days = forms.TypedChoiceField(
+        label="Expires", choices=LIFETIMES, coerce=int, empty_value=None, required=False
+    )
+
+    @property
+    def lifetime(self) -> timedelta | None:
+        """How long the key is to live; None for ever."""
+        days = self.cleaned_data["lifetime_days"]
+        return None if days is None else timedelta(days=days)

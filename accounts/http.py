@@ -1,0 +1,65 @@
+"""What a view may rely on once somebody is signed in."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, cast
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django_htmx.middleware import HtmxDetails
+
+from accounts.models import Customer, Membership, User
+from common.errors import Forbidden
+
+P = ParamSpec("P")
+
+
+class NoCustomer(Forbidden):
+    code = "no_customer"
+    message = "This account has no customer that could be billed."
+
+
+class RoleInsufficient(Forbidden):
+    code = "role_insufficient"
+    message = "Your role for this customer does not allow this."
+
+
+class SignedInRequest(HttpRequest):
+    """A request of a user who acts for a customer. Only a type: nothing is made of it."""
+
+    user: User
+    customer: Customer
+    membership: Membership
+    htmx: HtmxDetails
+
+
+def customer_required(
+    view: Callable[Concatenate[SignedInRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Only for users who act for a customer; sends others to log in, staff to the admin."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        signed_in = cast("SignedInRequest", request)
+        if not signed_in.customer:
+            if signed_in.user.is_staff:
+                return redirect("admin:index")
+            raise NoCustomer
+        return view(signed_in, *args, **kwargs)
+
+    return cast("Any", login_required(guarded))
+
+
+def paying_role_required(
+    view: Callable[Concatenate[SignedInRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Like ``customer_required``, and only for roles that may spend the customer's money."""
+
+    @wraps(view)
+    def guarded(request: SignedInRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if not request.membership.may_pay:
+            raise RoleInsufficient
+        return view(request, *args, **kwargs)
+
+    return customer_required(guarded)

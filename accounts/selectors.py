@@ -1,0 +1,58 @@
+"""Who acts for whom."""
+
+import uuid
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Case, IntegerField, QuerySet, Value, When
+
+from accounts.models import ApiKey, Customer, Membership, User
+
+
+def current_membership(
+    user: User | AnonymousUser, *, chosen_id: uuid.UUID | None = None
+) -> Membership | None:
+    """For whom the user acts now: the chosen customer if a member of it, else the personal one.
+
+    One query, the customer loaded. None for staff without a customer and for the signed out.
+    """
+    if not isinstance(user, User):
+        return None
+    return (
+        Membership.objects.filter(user=user)
+        .select_related("customer")
+        .annotate(rank=_rank(chosen_id))
+        .order_by("rank", "customer_id")
+        .first()
+    )
+
+
+def current_customer(
+    user: User | AnonymousUser, *, chosen_id: uuid.UUID | None = None
+) -> Customer | None:
+    """The customer for whom the user acts now, as ``current_membership`` finds it."""
+    membership = current_membership(user, chosen_id=chosen_id)
+    return membership.customer if membership else None
+
+
+def personal_customer(user: User) -> Customer | None:
+    """The customer that is this very person."""
+    return (
+        Customer.objects.filter(
+            kind=Customer.Kind.PERSON,
+            memberships__user=user,
+            memberships__role=Membership.Role.OWNER,
+        )
+        .order_by("id")
+        .first()
+    )
+
+
+def api_keys(customer: Customer) -> QuerySet[ApiKey]:
+    """The customer's keys, newest first, revoked ones included, their makers loaded."""
+    return ApiKey.objects.filter(customer=customer).select_related("created_by").order_by("-id")
+
+
+def _rank(chosen_id: uuid.UUID | None) -> Case:
+    person = When(customer__kind=Customer.Kind.PERSON, role=Membership.Role.OWNER, then=Value(1))
+    whens = [person] if chosen_id is None else [When(customer_id=chosen_id, then=Value(0)), person]
+    return Case(*whens, default=Value(2), output_field=IntegerField())

@@ -1,0 +1,10 @@
+"""What can happen to users, customers and keys."""
+
+from accounts.services.people import (
+    change_profile,
+    follow_email,
+    open_personal_customer,
+    register_person,
+)
+
+__all__ = ["change_profile", "follow_email", "open_personal_customer", "register_person"]

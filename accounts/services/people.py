@@ -1,0 +1,52 @@
+"""Signing up, and the customer every person gets."""
+
+from collections.abc import Sequence
+
+from allauth.account.models import EmailAddress
+from django.db import transaction
+
+from accounts import selectors
+from accounts.models import Customer, Membership, User
+
+
+@transaction.atomic
+def open_personal_customer(user: User) -> Customer:
+    """The customer that is this person, opened once however often it is asked for."""
+    User.objects.select_for_update().get(pk=user.pk)
+    existing = selectors.personal_customer(user)
+    if existing is not None:
+        return existing
+    customer = Customer.objects.create(kind=Customer.Kind.PERSON, name=user.name, email=user.email)
+    Membership.objects.create(user=user, customer=customer, role=Membership.Role.OWNER)
+    return customer
+
+
+@transaction.atomic
+def register_person(
+    *, email: str, password: str | None, name: str = "", email_verified: bool = False
+) -> User:
+    """A user with a customer of their own, as the sign-up page makes them.
+
+    Raises IntegrityError when the address is taken.
+    """
+    user = User.objects.create_user(email, password, name=name)
+    EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=email_verified)
+    open_personal_customer(user)
+    return user
+
+
+def follow_email(user: User, *, old_email: str) -> None:
+    """Let the personal customer's billing address follow a changed log-in.
+
+    Only where it still was the old log-in: an address that was set on purpose stays.
+    """
+    if user.email != old_email:
+        Customer.objects.filter(
+            kind=Customer.Kind.PERSON, memberships__user=user, email__iexact=old_email
+        ).update(email=user.email)
+
+
+def change_profile(customer: Customer, *, changed: Sequence[str]) -> None:
+    """Store the profile fields named in ``changed``; the rest of the row is left as it is."""
+    if changed:
+        customer.save(update_fields=list(changed))
