@@ -11,7 +11,7 @@ from accounts import selectors, services
 from accounts.models import User
 
 
-class AccountAdapter(DefaultAccountAdapter):
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     """Gives whoever signs up a customer, and keeps its address in step with the log-in."""
 
     def save_user(  # the signature is allauth's
@@ -31,7 +31,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
         """Confirm an address; where it replaces the log-in, the billing address follows."""
         old_email = User.objects.values_list("email", flat=True).get(pk=email_address.user_id)
-        confirmed = super().confirm_email(request, email_address)
+        confirmed: bool = super().confirm_email(request, email_address)
         if confirmed:
             user = User.objects.get(pk=email_address.user_id)
             services.follow_email(user, old_email=old_email)
@@ -42,4 +42,4 @@ class AccountAdapter(DefaultAccountAdapter):
         user = request.user
         if user.is_staff and selectors.current_customer(user) is None:
             return reverse("admin:index")
-        return super().get_login_redirect_url(request)
+        return str(super().get_login_redirect_url(request))

@@ -13,19 +13,19 @@ from accounts.models import ApiKey, Customer, Membership, User
 from accounts.services import api_keys
 
 # Staff log in where everybody does: one place for rate limits and confirmed addresses.
-admin.site.login = secure_admin_login(admin.site.login)
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.site_header = admin.site.site_title = "Billing portal"
 admin.site.unregister(Group)
 
 
-class MembershipInline(TabularInline):
+class MembershipInline(TabularInline):  # type: ignore[misc]
     model = Membership
     extra = 0
     autocomplete_fields = ["user", "customer"]
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
+class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     """Who signs in. Users are switched off, not deleted: their traces matter."""
 
     form = UserChangeForm
@@ -50,7 +50,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
 
 
 @admin.register(Customer)
-class CustomerAdmin(ModelAdmin):
+class CustomerAdmin(ModelAdmin):  # type: ignore[misc]
     """The billed party. Other apps add inlines and links of what it owns."""
 
     list_display = ["__str__", "email", "kind", "country", "allowed_to_owe", "created_at"]
@@ -69,7 +69,7 @@ class CustomerAdmin(ModelAdmin):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ModelAdmin):
+class ApiKeyAdmin(ModelAdmin):  # type: ignore[misc]
     """Keys as their owners see them; staff can revoke, never read or change a secret."""
 
     list_display = ["name", "prefix", "customer", "created_at", "last_used_at", "revoked_at"]

@@ -1,12 +1,13 @@
 """Who calls the API: a program with a key, or a signed-in user."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
+from accounts.http import PortalRequest
 from accounts.models import ApiKey
 from accounts.services import api_keys
 from common.errors import Forbidden
@@ -51,8 +52,9 @@ class ApiKeyAuthentication(authentication.BaseAuthentication):
             raise exceptions.AuthenticationFailed(
                 "This API key is not valid.", code="api_key_invalid"
             )
-        request._request.customer = api_key.customer
-        request._request.membership = None
+        django_request = cast("PortalRequest", request._request)
+        django_request.customer = api_key.customer
+        django_request.membership = None
         return Program(api_key), api_key
 
     def authenticate_header(self, request: Request) -> str:

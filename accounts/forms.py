@@ -1,6 +1,6 @@
 """The forms of the account pages."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from zoneinfo import available_timezones
 
@@ -13,7 +13,7 @@ from accounts import scopes
 from accounts.models import Customer, User
 
 
-class SignupForm(AllauthSignupForm):
+class SignupForm(AllauthSignupForm):  # type: ignore[misc]
     """Sign-up with an optional name."""
 
     name = forms.CharField(
@@ -40,7 +40,7 @@ class SignupForm(AllauthSignupForm):
         return super().save(request)
 
 
-class ProfileForm(forms.ModelForm):
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
     """What a customer may change about itself."""
 
     country = forms.CharField(max_length=2, required=False, help_text="Two letters, like DE or US.")
@@ -84,8 +84,7 @@ class ApiKeyForm(forms.Form):
         label="Expires", choices=LIFETIMES, coerce=int, empty_value=None, required=False
     )
 
-    @property
-    def lifetime(self) -> timedelta | None:
-        """How long the key is to live; None for ever."""
+    def expires_at(self, now: datetime) -> datetime | None:
+        """When a key made at ``now`` ends; None for never."""
         days = self.cleaned_data["lifetime_days"]
-        return None if days is None else timedelta(days=days)
+        return None if days is None else now + timedelta(days=days)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, cast
+from typing import Concatenate, ParamSpec, cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -25,8 +25,18 @@ class RoleInsufficient(Forbidden):
     message = "Your role for this customer does not allow this."
 
 
+class PortalRequest(HttpRequest):
+    """Any request behind ``CustomerMiddleware``. Only a type: nothing is made of it.
+
+    ``customer`` and ``membership`` are lazy: ask for their truth, not whether they are None.
+    """
+
+    customer: Customer | None
+    membership: Membership | None
+
+
 class SignedInRequest(HttpRequest):
-    """A request of a user who acts for a customer. Only a type: nothing is made of it."""
+    """A request of a user who acts for a customer. Only a type, too."""
 
     user: User
     customer: Customer
@@ -40,15 +50,15 @@ def customer_required(
     """Only for users who act for a customer; sends others to log in, staff to the admin."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        signed_in = cast("SignedInRequest", request)
-        if not signed_in.customer:
-            if signed_in.user.is_staff:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if not cast("PortalRequest", request).customer:
+            if cast("User", request.user).is_staff:
                 return redirect("admin:index")
             raise NoCustomer
-        return view(signed_in, *args, **kwargs)
+        return view(cast("SignedInRequest", request), *args, **kwargs)
 
-    return cast("Any", login_required(guarded))
+    protected: Callable[Concatenate[HttpRequest, P], HttpResponse] = login_required(guarded)
+    return protected
 
 
 def paying_role_required(
@@ -57,7 +67,7 @@ def paying_role_required(
     """Like ``customer_required``, and only for roles that may spend the customer's money."""
 
     @wraps(view)
-    def guarded(request: SignedInRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: SignedInRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not request.membership.may_pay:
             raise RoleInsufficient
         return view(request, *args, **kwargs)

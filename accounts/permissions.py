@@ -1,13 +1,14 @@
 """What a caller of the API may do."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from accounts.authentication import Program
-from accounts.http import NoCustomer, RoleInsufficient
+from accounts.http import NoCustomer, PortalRequest, RoleInsufficient
+from accounts.models import Membership
 from accounts.scopes import Scope
 from common.errors import Forbidden
 
@@ -25,15 +26,17 @@ class ForCustomer(BasePermission):
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        if not request.user or not request.user.is_authenticated:
+        caller: Any = request.user  # a user, a program or nobody
+        acting = cast("PortalRequest", request)
+        if not caller.is_authenticated:
             return False
-        if not request.customer:
+        if not acting.customer:
             raise NoCustomer
         needed = _needed(request, view)
-        if isinstance(request.user, Program):
-            _check_program(request.user, needed)
-        else:
-            _check_member(request, needed)
+        if isinstance(caller, Program):
+            _check_program(caller, needed)
+        elif acting.membership:
+            _check_member(acting.membership, request, needed)
         return True
 
 
@@ -54,7 +57,9 @@ def _check_program(program: Program, needed: tuple[Scope, ...] | None) -> None:
         raise ScopeMissing(f"This API key lacks the scope {', '.join(missing)}.")
 
 
-def _check_member(request: Request, needed: tuple[Scope, ...] | None) -> None:
+def _check_member(
+    membership: Membership, request: Request, needed: tuple[Scope, ...] | None
+) -> None:
     pays = needed is None or any(scope.pays for scope in needed)
-    if request.method not in SAFE_METHODS and pays and not request.membership.may_pay:
+    if request.method not in SAFE_METHODS and pays and not membership.may_pay:
         raise RoleInsufficient

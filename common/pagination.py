@@ -35,7 +35,7 @@ class KeysetPagination(BasePagination):
     max_limit = 200
     _next: str | None = None
 
-    def paginate_queryset(
+    def paginate_queryset(  # type: ignore[override]  # query sets only: a list has no keyset
         self, queryset: QuerySet[Row], request: Request, view: APIView | None = None
     ) -> list[Row]:
         limit = _limit(request, default=self.default_limit, maximum=self.max_limit)

@@ -40,7 +40,7 @@ class WindowThrottle(BaseThrottle):
         rate = api_settings.DEFAULT_THROTTLE_RATES.get(scope) if scope else None
         if not rate:
             return True
-        limit, window_seconds = parse_rate(rate)
+        limit, window_seconds = parse_rate(str(rate))
         started, elapsed = divmod(time.time(), window_seconds)
         key = f"throttle:{scope}:{self.caller(request)}:{int(started)}"
         if _count(key, window_seconds) <= limit:
@@ -63,8 +63,7 @@ class CallerThrottle(WindowThrottle):
     """The general limit: scope ``api`` for the known, ``api_anonymous`` for the rest."""
 
     def scope(self, request: Request, view: Any) -> str | None:
-        known = request.user is not None and request.user.is_authenticated
-        return "api" if known else "api_anonymous"
+        return "api" if request.user.is_authenticated else "api_anonymous"
 
 
 class ScopeThrottle(WindowThrottle):

@@ -39,7 +39,7 @@ def create(request: SignedInRequest) -> HttpResponse:
             created_by=request.user,
             name=form.cleaned_data["name"],
             scope_names=form.cleaned_data["scope_names"],
-            expires_at=form.lifetime and clock.now() + form.lifetime,
+            expires_at=form.expires_at(clock.now()),
         )
     except BillingError as refusal:
         form.add_error(None, refusal.message)
