@@ -1,0 +1,101 @@
+# Everything a developer says to this project. `make run` and `make test` need Python, a C compiler
+# and nothing else.
+
+# The first Python that this project runs on; PYTHON=/path/to/python overrides.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python; do \
+	"$$python" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+		2>/dev/null && { echo "$$python"; break; }; done)
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+
+# Tools that insist on a home get one.
+ifeq ($(strip $(HOME)),)
+export HOME := $(CURDIR)/var/home
+endif
+# Node.js from PyPI lands beside Python; on PATH it comes last, so that an installed one is used.
+export PATH := $(PATH):$(CURDIR)/$(VENV)/bin
+
+# What the checks run with: nothing of the developer's own.
+CHECK_ENV := env -u DATABASE_URL -u REDIS_URL ENV_FILE= SANDBOX=1
+# A portal as it would be deployed.
+DEPLOY_ENV := env -u DATABASE_URL -u REDIS_URL ENV_FILE= SANDBOX=0 DEBUG=0 \
+	SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')" \
+	PUBLIC_URL=https://billing.example.com EMAIL_URL=smtp+tls://user:password@smtp.example.com:587 \
+	STRIPE_SECRET_KEY=sk_test_000000000000000000000000 STRIPE_WEBHOOK_SECRET=whsec_check \
+	STRIPE_PUBLISHABLE_KEY=pk_test_000000000000000000000000
+
+CSS_SOURCES := $(shell find static/src templates accounts billing common -name '*.css' -o -name '*.html' -o -name 'forms.py' 2>/dev/null)
+
+.PHONY: help run test prove bench check format lock assets clean
+
+help: ## Say what can be made
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+run: $(VENV)/.installed static/dist/app.css ## Run the portal and its sandbox on this machine
+	@exec $(PY) -m billing_project.run
+
+test: $(VENV)/.installed-dev static/dist/app.css ## Run the tests (PYTEST_ARGS="-k name" picks some)
+	@$(PY) -m pytest $(PYTEST_ARGS)
+
+prove: $(VENV)/.installed-dev static/dist/app.css ## Run the long proofs
+	@$(PY) -m pytest -m prove $(PYTEST_ARGS)
+
+bench: $(VENV)/.installed-dev static/dist/app.css ## Measure, print and write var/bench.json
+	@$(PY) -m benchmarks
+
+check: $(VENV)/.installed-dev ## Lint, types, imports, migrations, deployment settings
+	@mkdir -p static/dist var
+	$(PY) -m ruff check --quiet .
+	$(PY) -m ruff format --check --quiet .
+	@$(CHECK_ENV) DATABASE_URL=postgresql:///none REDIS_URL=redis://127.0.0.1 $(PY) -m mypy .
+	$(VENV)/bin/lint-imports --no-logo
+	@git ls-files -z '*.py' | xargs -0 $(PY) -m django_upgrade --target-version 5.2 --check
+	$(PY) -m djlint --quiet --lint templates
+	@$(CHECK_ENV) $(PY) manage.py makemigrations --check --dry-run
+	@$(DEPLOY_ENV) $(PY) -W error::UserWarning manage.py check --deploy --fail-level WARNING
+
+format: $(VENV)/.installed-dev ## Bring the code into shape
+	@$(PY) -m ruff check --fix-only --quiet .
+	@$(PY) -m ruff format --quiet .
+
+lock: $(VENV)/.installed-dev ## Compile the pinned requirements from the .in files
+	@for name in requirements requirements-dev requirements-node; do \
+		$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
+			--custom-compile-command 'make lock' $(LOCK_ARGS) $$name.in -o $$name.txt || exit 1; done
+
+assets: static/dist/app.css ## Build the style sheet
+
+clean: ## Remove what was installed and built; data under var/ stays
+	@rm -rf $(VENV) node_modules static/dist var/static
+
+$(VENV)/.python:
+	@test -n "$(PYTHON)" || { echo "No Python from 3.11 to 3.13 with venv was found; set PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "Making a virtual environment with $(PYTHON)"
+	@"$(PYTHON)" -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.python requirements.txt
+	@echo "Installing Python packages"
+	@$(PIP) install -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	@echo "Installing Python packages for development"
+	@$(PIP) install -r requirements-dev.txt
+	@touch $@
+
+# Node.js builds the style sheet: the installed one if it is recent enough, else one from PyPI.
+node_modules/.installed: package.json package-lock.json requirements-node.txt | $(VENV)/.installed
+	@node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null && npm --version >/dev/null 2>&1 \
+		|| { echo "Installing Node.js from PyPI"; $(PIP) install -r requirements-node.txt; }
+	@echo "Installing packages for the style sheet"
+	@npm ci --silent --no-progress
+	@touch $@
+
+static/dist/app.css: node_modules/.installed $(CSS_SOURCES)
+	@echo "Building the style sheet"
+	@mkdir -p var
+	@npm run --silent build 2>var/build.log || { cat var/build.log >&2; exit 1; }
+	@touch $@
