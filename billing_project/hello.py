@@ -37,9 +37,11 @@ def main() -> None:
 
 def _call(command: str) -> str:
     """Run a management command; what it says."""
-    from django.core.management import call_command
+    from django.core.management import call_command, get_commands
     from django.core.management.base import CommandError
 
+    if command not in get_commands():
+        return ""
     said = io.StringIO()
     try:
         call_command(command, stdout=said)

@@ -48,7 +48,6 @@ def collect_static(say: Say) -> None:
         return
     say("Collecting static files")
     call_command("collectstatic", interactive=False, verbosity=0, stdout=io.StringIO())
-    manifest.touch()
 
 
 class _Ticker(io.TextIOBase):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests import environment
 
@@ -22,7 +26,83 @@ settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 import billing_project.celery  # noqa: E402, F401
 from django.test import TransactionTestCase  # noqa: E402
-from pytest_django.plugin import DjangoDbBlocker  # noqa: E402
+from pytest_django.plugin import DjangoDbBlocker, blocking_manager_key  # noqa: E402
+
+if TYPE_CHECKING:
+    from tests import live
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+SKIPPED_BROWSER = pytest.StashKey[bool]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hand the database guard to what runs outside test functions (tests/live.py)."""
+    environment.DB_BLOCKER = config.stash[blocking_manager_key]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a browser, skip what needs one, except in CI, where its absence is a failure."""
+    if browser_program() is not None or os.environ.get("CI"):
+        return
+    for item in items:
+        if item.get_closest_marker("browser"):
+            config.stash[SKIPPED_BROWSER] = True
+            item.add_marker(pytest.mark.skip(reason="no Chromium or Chrome on PATH"))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say in one line that the browser tests did not run."""
+    if config.stash.get(SKIPPED_BROWSER, False):
+        terminalreporter.write_line("Browser tests were skipped: no Chromium or Chrome on PATH.")
+
+
+def browser_program() -> str | None:
+    """The browser to drive."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, driven by Playwright; mark tests that use it ``browser``."""
+    program = browser_program()
+    if program is None:
+        pytest.fail("no Chromium or Chrome on PATH")
+    # Playwright runs an event loop in this thread; the ORM beside it is still used synchronously.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=program,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--no-first-run",
+            ],
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh page of a fresh visitor."""
+    with browser.new_context() as context:
+        yield context.new_page()
+
+
+@pytest.fixture(scope="module")
+def portal() -> Iterator[live.Portal]:
+    """The portal as processes, shared by the tests of one module."""
+    from tests import live
+
+    with live.Portal() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ named by the hash of what made it.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import sys
@@ -24,7 +23,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 from psycopg import sql
 
-from tests.environment import TEST_DIR, cluster
+from tests.environment import TEST_DIR, cluster, lock
 
 # Apps of ours that apps of other people point at (DJSTRIPE_SUBSCRIBER_MODEL).
 FOUNDATION = {"common", "accounts"}
@@ -39,7 +38,7 @@ def url(name: str) -> str:
 def create() -> str:
     """A new database like a freshly migrated one; its name. Takes a fraction of a second."""
     name = f"test_{os.getpid()}_{secrets.token_hex(3)}"
-    with _lock("templates", shared=True), _admin() as admin:
+    with lock("templates", shared=True), _admin() as admin:
         _copy(admin, full_template(), name)
     return name
 
@@ -79,7 +78,7 @@ def full_template() -> str:
     name = f"template_full_{_hash(list(apps.get_app_configs()), sql_files=True)}"
     with _admin() as admin:
         if not _exists(admin, name):
-            with _lock("build"):
+            with lock("build"):
                 if not _exists(admin, name):
                     _remove_leftovers(admin)
                     _build(admin, base_template(admin), name, [])
@@ -175,14 +174,6 @@ def _execute(admin: psycopg.Connection[Any], statement: str, *names: str) -> Non
 def _admin() -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(cluster().address(), autocommit=True) as admin:
         yield admin
-
-
-@contextmanager
-def _lock(name: str, *, shared: bool = False) -> Iterator[None]:
-    TEST_DIR.mkdir(parents=True, exist_ok=True)
-    with (TEST_DIR / f"{name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-        yield
 
 
 def _say(line: str) -> None:

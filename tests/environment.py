@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from billing_project import embedded
 from billing_project.paths import BASE_DIR, VAR_DIR
 
 TEST_DIR = VAR_DIR / "test"
+
+# pytest-django's guard of the database, put here by conftest for what runs outside test functions.
+DB_BLOCKER: Any = None
 
 # Nothing listens there: a test that wants the sandbox starts one (tests/live.py).
 NO_SANDBOX = "http://127.0.0.1:9"
@@ -31,6 +38,15 @@ def own_redis() -> embedded.Redis:
     service = embedded.Redis(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # runs after the service stopped
     return service
+
+
+@contextmanager
+def lock(name: str, *, shared: bool = False) -> Iterator[None]:
+    """Keep other test runs in this checkout out of something."""
+    TEST_DIR.mkdir(parents=True, exist_ok=True)
+    with (TEST_DIR / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
 
 
 def documented_variables() -> list[str]:
