@@ -52,17 +52,15 @@ class _Bell:
     def send(self, task_name: str, args: tuple[Any, ...]) -> None:
         """Send one message, or log why not."""
         if time.monotonic() < self._silent_until:
-            logger.info("doorbell silent, task left to the sweeper: %s", task_name)
+            logger.info("doorbell silent, left to the sweeper: %s", task_name)
             return
         try:
             self._publish(task_name, args)
-        except Exception:
+        except Exception as failure:  # noqa: BLE001
             # Any failure means the same here: the sweeper will do it. Brokers raise from redis,
             # kombu, socket and amqp alike, so there is no narrower class to name.
             self._silent_until = time.monotonic() + SILENCE_SECONDS
-            logger.warning(
-                "doorbell unheard, task left to the sweeper: %s", task_name, exc_info=True
-            )
+            logger.warning("doorbell unheard, left to the sweeper: %s (%s)", task_name, failure)
 
     def _publish(self, task_name: str, args: tuple[Any, ...]) -> None:
         pool = producers[self._connected()]

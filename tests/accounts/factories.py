@@ -1,0 +1,42 @@
+"""People for tests, made by the services that make them in life."""
+
+from itertools import count
+
+from accounts import services
+from accounts.models import Customer, Membership, User
+from common.ids import uuid7
+
+PASSWORD = "correct horse battery"
+_numbers = count(1)
+
+
+def make_person(email: str = "", *, verified: bool = True, name: str = "") -> User:
+    """A user with a personal customer."""
+    address = email or f"person{next(_numbers)}-{uuid7().hex[-8:]}@example.com"
+    return services.register_person(
+        email=address, password=PASSWORD, name=name, email_verified=verified
+    )
+
+
+def customer_of(user: User) -> Customer:
+    """The person's own customer."""
+    return Customer.objects.get(memberships__user=user, kind=Customer.Kind.PERSON)
+
+
+def make_team(owner: User, name: str = "A team") -> Customer:
+    """A team with one owner."""
+    team = Customer.objects.create(kind=Customer.Kind.TEAM, name=name, email=owner.email)
+    Membership.objects.create(user=owner, customer=team, role=Membership.Role.OWNER)
+    return team
+
+
+def join(team: Customer, role: Membership.Role) -> User:
+    """A new person in that role of the team."""
+    user = make_person()
+    Membership.objects.create(user=user, customer=team, role=role)
+    return user
+
+
+def make_staff() -> User:
+    """A superuser, who has no customer."""
+    return User.objects.create_superuser(f"staff-{uuid7().hex[-8:]}@example.com", PASSWORD)
