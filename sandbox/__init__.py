@@ -1,0 +1,1 @@
+"""Stand-ins for outside services, as their own process. Imports nothing of the portal."""
