@@ -83,3 +83,8 @@ class RailUnavailable(BillingError):
     code = "rail_unavailable"
     status = 503
     message = "The payment provider cannot be reached at the moment. Please try again."
+
+    def __init__(self, message: str | None = None, *, key_spent: bool = False) -> None:
+        """``key_spent``: it answered an error and would repeat it for the same key."""
+        super().__init__(message)
+        self.key_spent = key_spent

@@ -1,4 +1,4 @@
-"""The ledger's SQL functions and triggers: installed after each migrate, and known by their hash."""
+"""The ledger's SQL functions and triggers: installed after each migrate, known by their hash."""
 
 from __future__ import annotations
 

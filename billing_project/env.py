@@ -16,6 +16,7 @@ from billing_project.paths import BASE_DIR
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _DATABASE_SCHEMES = frozenset({"postgres", "postgresql", "psql", "pgsql"})
+_SECRET_NAME = re.compile(r"KEY|SECRET|PASSWORD|TOKEN|_URL$")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -28,9 +29,9 @@ class ConfigurationError(ImproperlyConfigured):
 
 
 def read_file() -> None:
-    """Take what ENV_FILE (default ``.env``) says for variables that are not set; empty reads none."""
+    """Take from ENV_FILE (default ``.env``, empty for none) what is not set already."""
     name = os.environ.get("ENV_FILE", ".env")
-    if name:
+    if name and (BASE_DIR / name).is_file():
         environ.Env.read_env(BASE_DIR / name)
 
 
@@ -42,6 +43,11 @@ def text(name: str, default: str | None = None) -> str:
     if default is None:
         raise ConfigurationError(name, "is required and not set")
     return default
+
+
+def some(names: tuple[str, ...]) -> dict[str, str]:
+    """Those of ``names`` that are set, as they are; their reader checks them."""
+    return {name: os.environ[name] for name in names if os.environ.get(name, "").strip()}
 
 
 def flag(name: str, *, default: bool) -> bool:
@@ -79,6 +85,11 @@ def decimal(name: str, default: str, *, minimum: str, maximum: str) -> Decimal:
     if not number.is_finite() or not Decimal(minimum) <= number <= Decimal(maximum):
         raise ConfigurationError(name, f"{value} must be from {minimum} to {maximum}")
     return number
+
+
+def without_secrets() -> dict[str, str]:
+    """The environment less what no page may ever show."""
+    return {name: value for name, value in os.environ.items() if not _SECRET_NAME.search(name)}
 
 
 def choice(name: str, options: tuple[str, ...], default: str) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from celery.schedules import crontab
+
+from billing import catalogue
 from billing_project import env, logs
 from billing_project.paths import BASE_DIR, VAR_DIR
 
@@ -95,7 +98,7 @@ TEMPLATES = [
 
 # --- Data ---------------------------------------------------------------------------------------
 
-# A debit is one round trip on a connection that is already there (reconnecting costs 17 times that).
+# A debit is one round trip on a connection that is there (reconnecting costs 17 times that).
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.database("DATABASE_URL")
     | {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False},
@@ -204,7 +207,11 @@ CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
         "base-uri": ["'none'"],
-        "form-action": ["'self'", "https://checkout.stripe.com", *([SANDBOX_URL] if SANDBOX else [])],
+        "form-action": [
+            "'self'",
+            "https://checkout.stripe.com",
+            *([SANDBOX_URL] if SANDBOX else []),
+        ],
         "frame-ancestors": ["'none'"],
         "img-src": ["'self'", "data:"],
         "object-src": ["'none'"],
@@ -267,9 +274,25 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 30
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {}
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "sweep": {"task": "billing.sweep", "schedule": timedelta(minutes=1)},
+    "customers": {
+        "task": "billing.create_missing_rail_customers",
+        "schedule": timedelta(minutes=1),
+    },
+    "lots": {"task": "billing.expire_lots", "schedule": crontab(minute=7)},
+    "reconcile": {"task": "billing.reconcile_rails", "schedule": crontab(hour=3, minute=20)},
+    "snapshots": {"task": "billing.snapshot_accounts", "schedule": crontab(hour=2, minute=40)},
+    "check": {"task": "billing.check_ledger", "schedule": crontab(hour=4, minute=10)},
+}
 
-MINUTE = timedelta(minutes=1)
+# --- What is sold, and policies ----------------------------------------------------------------
+
+CATALOGUE = catalogue.load(env.some(catalogue.VARIABLES))
+# Money that fits no order becomes credits at the catalogue rate, or waits for staff.
+UNAPPLIED_POLICY = env.choice("UNAPPLIED_POLICY", ("credits", "hold"), "credits")
+# A worker that dies with an event in hand leaves it to the next one after this.
+INBOX_LEASE_SECONDS = env.integer("INBOX_LEASE_SECONDS", 120, minimum=1, maximum=3600)
 
 # --- Stripe (the card rail is off while its keys are unset) -------------------------------------
 
@@ -284,6 +307,8 @@ STRIPE_WEBHOOK_SECRET = env.webhook_secret(
     "STRIPE_WEBHOOK_SECRET", f"whsec_{_SANDBOX_KEY}" if SANDBOX else "", card_rail=STRIPE_SECRET_KEY
 )
 STRIPE_AUTOMATIC_TAX = env.flag("STRIPE_AUTOMATIC_TAX", default=False)
+# Where Stripe's API is: Stripe's own hosts unless this names another (loopback only).
+STRIPE_API_BASE = SANDBOX_URL if SANDBOX else ""
 STRIPE_PUBLIC_KEY = STRIPE_PUBLISHABLE_KEY  # the name dj-stripe reads
 STRIPE_LIVE_MODE = "_live_" in STRIPE_SECRET_KEY
 STRIPE_API_VERSION = "2026-08-26.dahlia"

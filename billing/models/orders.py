@@ -18,6 +18,7 @@ class OrderStatus(models.TextChoices):
     PAID = "paid", "paid"
     EXPIRED = "expired", "not paid in time"
     FAILED = "failed", "payment failed"
+    CANCELLED = "cancelled", "refunded before delivery"
 
 
 class Order(models.Model):
@@ -39,7 +40,7 @@ class Order(models.Model):
     # Discount and tax are the provider's, known once paid. total = subtotal - discount + tax.
     discount_minor = models.BigIntegerField(default=0)
     tax_minor = models.BigIntegerField(default=0)
-    status = models.CharField(max_length=8, choices=OrderStatus, default=OrderStatus.OPEN)
+    status = models.CharField(max_length=9, choices=OrderStatus, default=OrderStatus.OPEN)
     # Made from money that matched no order, see services/unapplied.py.
     from_unapplied = models.BooleanField(default=False)
     # The provider's pay page: its id there and its address.

@@ -82,6 +82,11 @@ class Payment(models.Model):
         return self.amount_minor - self.tax_minor
 
     @property
+    def net(self) -> Money:
+        """What came in without tax."""
+        return Money(self.net_minor, self.unit)
+
+    @property
     def refundable(self) -> Money:
         """What no refund has asked for yet."""
         return Money(self.amount_minor - self.refunding_minor, self.unit)
@@ -99,7 +104,7 @@ class RefundState(models.TextChoices):
 class Refund(models.Model):
     """Money on its way back to a payer. The row exists before the provider is called.
 
-    ``key`` goes to the provider as idempotency key; the row's id goes into its metadata, so that
+    ``provider_key`` is the idempotency key; the row's id goes into the metadata, so that
     an act whose answer was lost is looked up before it is tried under a new key.
     """
 
@@ -113,8 +118,10 @@ class Refund(models.Model):
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
     )
-    external_id = models.CharField(max_length=128, null=True)
+    external_id = models.CharField(max_length=128, null=True)  # noqa: DJ001 - unique once known
     key = models.CharField(max_length=200, unique=True)
+    # Counts keys that the provider has used up, by answering an error under them.
+    spent_keys = models.PositiveSmallIntegerField(default=0)
     attempts = models.PositiveIntegerField(default=0)
     first_tried_at = models.DateTimeField(null=True)
     next_attempt_at = models.DateTimeField(null=True)
@@ -147,6 +154,11 @@ class Refund(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount} of {self.payment_id}"
+
+    @property
+    def provider_key(self) -> str:
+        """The idempotency key for the next call to the provider."""
+        return f"{self.key}:{self.spent_keys}"
 
     @property
     def amount(self) -> Money:

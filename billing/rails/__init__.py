@@ -1,5 +1,17 @@
-"""Ways to pay. A rail opens pay pages, handles its provider's events and refunds; it knows no products."""
+"""Ways to pay. A rail opens pay pages, handles its provider's events and refunds.
+
+It knows nothing of products.
+"""
+
+from django.conf import settings
 
 
 def register_rails() -> None:
-    """Load the rails that are configured."""
+    """Register the rails whose keys are set; the others are off."""
+    if settings.STRIPE_SECRET_KEY:
+        from billing.rails.card import client
+        from billing.rails.card.rail import CardRail
+        from billing.services import rails
+
+        client.configure()
+        rails.register(CardRail())

@@ -1,0 +1,132 @@
+"""Checkout pages for orders, and what a session says once it is complete."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import stripe
+from django.conf import settings
+from django.urls import reverse
+
+from billing.models import Order, OrderStatus
+from billing.money import asset
+from billing.rails.card import catalogue_sync, customers, objects
+from billing.rails.card.client import reachable
+from billing.services import orders, payments
+from billing.services.charges import Charge
+from billing.services.rails import PayPage
+from common import clock
+
+
+def open_page(order: Order) -> PayPage:
+    """A Checkout Session for an order, once per order. Raises RailUnavailable."""
+    customer_id = customers.ensure(order.customer)
+    product_id = catalogue_sync.ensure_product(
+        order.product_kind, order.product_slug, order.product_name
+    )
+    expires_at = clock.now() + timedelta(hours=orders.OPEN_HOURS)
+    with reachable():
+        session = stripe.checkout.Session.create(
+            **_parameters(order, product_id),
+            customer=customer_id,
+            expires_at=int(expires_at.timestamp()),
+            idempotency_key=f"order:{order.pk}:{order.created_at:%Y%m%d}",
+        )
+    return PayPage(session.id, session.url or "", expires_at)
+
+
+def settle(session: objects.Object) -> None:
+    """Bring our order to what a payment-mode session says today; repeating it changes nothing.
+
+    Other modes settle by their invoices. An unpaid complete session is a debit that is still on
+    its way: nothing is delivered before the money is there.
+    """
+    if session["mode"] != "payment":
+        return
+    order_id = _order_id(session)
+    if session["payment_status"] == "paid":
+        payment = payments.settle(_charge(session, order_id))
+        _book_fee(payment.pk, session)
+    elif session["payment_status"] == "no_payment_required" and session["status"] == "complete":
+        if order_id is not None:
+            orders.complete_free(
+                order_id,
+                discount_minor=session["total_details"]["amount_discount"],
+                occurred_at=objects.moment(session["created"]),
+            )
+    elif session["status"] == "expired" and order_id is not None:
+        orders.lapse(order_id, OrderStatus.EXPIRED)
+
+
+def fail(session: objects.Object) -> None:
+    """A delayed payment did not arrive: the order waits no longer."""
+    order_id = _order_id(session)
+    if session["payment_status"] == "unpaid" and order_id is not None:
+        orders.lapse(order_id, OrderStatus.FAILED)
+
+
+def _parameters(order: Order, product_id: str) -> dict[str, Any]:
+    success = settings.PUBLIC_URL + reverse("billing:success", args=[order.pk])
+    cancel = settings.PUBLIC_URL + reverse("billing:cancelled", args=[order.pk])
+    names = {"order_id": str(order.pk)}
+    return {
+        "mode": "payment",
+        "client_reference_id": str(order.pk),
+        "metadata": names,
+        "payment_intent_data": {"metadata": names},
+        "line_items": [
+            {
+                "quantity": 1,
+                "price_data": {
+                    "currency": order.asset.lower(),
+                    "unit_amount": order.subtotal_minor,
+                    "product": product_id,
+                    "tax_behavior": "exclusive",
+                },
+            }
+        ],
+        "allow_promotion_codes": True,
+        "automatic_tax": {"enabled": settings.STRIPE_AUTOMATIC_TAX},
+        "customer_update": {"address": "auto"} if settings.STRIPE_AUTOMATIC_TAX else {},
+        "success_url": success,
+        "cancel_url": cancel,
+    }
+
+
+def _charge(session: objects.Object, order_id: UUID | None) -> Charge:
+    """The money of a paid session, read from the session: it knows codes and tax."""
+    intent = session["payment_intent"]
+    made = intent.get("latest_charge") or intent
+    return Charge(
+        rail="card",
+        external_id=intent["id"],
+        asset=asset(session["currency"].upper()),
+        amount_minor=session["amount_total"],
+        subtotal_minor=session["amount_subtotal"],
+        discount_minor=session["total_details"]["amount_discount"],
+        tax_minor=session["total_details"]["amount_tax"],
+        occurred_at=objects.moment(made["created"]),
+        customer=customers.known_as(objects.id_of(session["customer"])),
+        order_id=order_id,
+    )
+
+
+def _book_fee(payment_id: UUID, session: objects.Object) -> None:
+    book_fee_of(payment_id, session["payment_intent"].get("latest_charge"))
+
+
+def book_fee_of(payment_id: UUID, charge: objects.Object | None) -> None:
+    """Book Stripe's fee of a charge, once its balance transaction is there."""
+    transaction = (charge or {}).get("balance_transaction")
+    if isinstance(transaction, dict):
+        payments.book_fee(payment_id, transaction["fee"])
+
+
+def _order_id(session: objects.Object) -> UUID | None:
+    named = (session.get("metadata") or {}).get("order_id") or session.get("client_reference_id")
+    try:
+        return UUID(str(named))
+    except ValueError:
+        return None

@@ -1,0 +1,64 @@
+"""What each Stripe event means: a line per kind. Handlers ask Stripe for today's state."""
+
+from __future__ import annotations
+
+from billing.models import InboundEvent, Payment
+from billing.rails.card import checkout, objects, refunds
+from billing.services.rails import Handler
+
+
+def on_session(event: InboundEvent) -> None:
+    """A Checkout Session completed, was paid later, or expired."""
+    checkout.settle(objects.checkout_session(event.object_id))
+
+
+def on_session_failed(event: InboundEvent) -> None:
+    """A delayed payment did not arrive."""
+    checkout.fail(objects.checkout_session(event.object_id))
+
+
+def on_payment(event: InboundEvent) -> None:
+    """A payment succeeded: settle its session if that event is late or lost."""
+    session = objects.session_of_payment(event.object_id)
+    if session is not None:
+        checkout.settle(session)
+
+
+def on_charge(event: InboundEvent) -> None:
+    """A charge changed: its balance transaction may be there now, and with it the fee."""
+    charge = objects.charge(event.object_id)
+    payment = Payment.objects.filter(
+        rail="card", external_id=objects.id_of(charge["payment_intent"])
+    ).first()
+    if payment is not None:
+        checkout.book_fee_of(payment.pk, charge)
+
+
+def on_charge_refunded(event: InboundEvent) -> None:
+    """A charge was refunded, wholly or in part: look at each of its refunds."""
+    charge = objects.charge(event.object_id)
+    intent_id = objects.id_of(charge["payment_intent"])
+    if intent_id is not None:
+        for refund in objects.refunds_of_payment(intent_id):
+            refunds.sync(refund)
+
+
+def on_refund(event: InboundEvent) -> None:
+    """A refund was made, or its state changed."""
+    refunds.sync(objects.refund(event.object_id))
+
+
+HANDLERS: dict[str, Handler] = {
+    "checkout.session.completed": on_session,
+    "checkout.session.async_payment_succeeded": on_session,
+    "checkout.session.async_payment_failed": on_session_failed,
+    "checkout.session.expired": on_session,
+    "payment_intent.succeeded": on_payment,
+    "charge.succeeded": on_charge,
+    "charge.updated": on_charge,
+    "charge.refunded": on_charge_refunded,
+    "refund.created": on_refund,
+    "refund.updated": on_refund,
+    "refund.failed": on_refund,
+    "charge.refund.updated": on_refund,
+}

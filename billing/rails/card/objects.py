@@ -1,0 +1,75 @@
+"""Reading Stripe's objects as they are now, as plain dictionaries. Each call is one request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import stripe
+
+from billing.rails.card.client import reachable
+
+Object = dict[str, Any]
+
+_SESSION = ["payment_intent.latest_charge.balance_transaction"]
+
+
+def moment(timestamp: int) -> datetime:
+    """Stripe's seconds since 1970 as a moment."""
+    return datetime.fromtimestamp(timestamp, UTC)
+
+
+def id_of(value: str | Object | None) -> str | None:
+    """The id in a field that may be expanded."""
+    return value["id"] if isinstance(value, dict) else value
+
+
+def checkout_session(session_id: str) -> Object:
+    """A Checkout Session with its charge and what Stripe kept of it."""
+    with reachable():
+        return dict(stripe.checkout.Session.retrieve(session_id, expand=_SESSION).to_dict())
+
+
+def session_of_payment(payment_intent_id: str) -> Object | None:
+    """The Checkout Session that made a PaymentIntent, if one did."""
+    with reachable():
+        page = stripe.checkout.Session.list(payment_intent=payment_intent_id, limit=1)
+    return checkout_session(page.data[0].id) if page.data else None
+
+
+def charge(charge_id: str) -> Object:
+    """A charge with its balance transaction, which is null until Stripe has made it."""
+    with reachable():
+        return dict(stripe.Charge.retrieve(charge_id, expand=["balance_transaction"]).to_dict())
+
+
+def refund(refund_id: str) -> Object:
+    """A refund."""
+    with reachable():
+        return dict(stripe.Refund.retrieve(refund_id).to_dict())
+
+
+def refunds_of_payment(payment_intent_id: str) -> list[Object]:
+    """Every refund of a PaymentIntent, newest first."""
+    with reachable():
+        page = stripe.Refund.list(payment_intent=payment_intent_id, limit=100)
+        return [dict(one.to_dict()) for one in page.auto_paging_iter()]
+
+
+def sessions_since(since: datetime) -> Iterator[Object]:
+    """Complete Checkout Sessions created since then, newest first."""
+    with reachable():
+        page = stripe.checkout.Session.list(
+            created={"gte": int(since.timestamp())}, status="complete", limit=100
+        )
+        for session in page.auto_paging_iter():
+            yield dict(session.to_dict())
+
+
+def refunds_since(since: datetime) -> Iterator[Object]:
+    """Refunds created since then, newest first."""
+    with reachable():
+        page = stripe.Refund.list(created={"gte": int(since.timestamp())}, limit=100)
+        for one in page.auto_paging_iter():
+            yield dict(one.to_dict())

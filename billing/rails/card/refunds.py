@@ -1,0 +1,88 @@
+"""Refunds at Stripe: making ours, finding them again, taking in those made elsewhere."""
+
+from __future__ import annotations
+
+import logging
+
+import stripe
+
+from billing.models import Payment, Refund, RefundState
+from billing.rails.card import checkout, objects
+from billing.rails.card.client import reachable
+from billing.services import refunds
+from billing.services.rails import RefundAnswer
+
+logger = logging.getLogger(__name__)
+
+# https://docs.stripe.com/api/refunds/object#refund_object-status
+STATES = {
+    "succeeded": RefundState.SUCCEEDED,
+    "pending": RefundState.SENT,
+    "requires_action": RefundState.SENT,
+    "failed": RefundState.FAILED,
+    "canceled": RefundState.FAILED,
+}
+
+
+def send(refund: Refund) -> RefundAnswer:
+    """Ask Stripe to refund, under the row's key. A refusal is a failed refund."""
+    try:
+        with reachable():
+            made = stripe.Refund.create(
+                payment_intent=refund.payment.external_id,
+                amount=refund.amount_minor,
+                metadata={"refund_id": str(refund.pk)},
+                idempotency_key=refund.provider_key,
+            )
+    except stripe.InvalidRequestError as error:
+        return RefundAnswer("", RefundState.FAILED, error.user_message or str(error))
+    return _answer(dict(made.to_dict()))
+
+
+def find(refund: Refund) -> RefundAnswer | None:
+    """The refund at Stripe that carries our row's id, if an earlier attempt made one."""
+    for one in objects.refunds_of_payment(refund.payment.external_id):
+        if (one.get("metadata") or {}).get("refund_id") == str(refund.pk):
+            return _answer(one)
+    return None
+
+
+def sync(found: objects.Object) -> Payment | None:
+    """Bring our rows to what Stripe says of a refund, whoever made it; None if not our money."""
+    payment = _payment(found)
+    if payment is None:
+        logger.info("refund of a payment that is not ours", extra={"refund": found["id"]})
+        return None
+    answer = _answer(found)
+    known = (
+        Refund.objects.filter(external_id=answer.external_id).first()
+        or Refund.objects.filter(pk=(found.get("metadata") or {}).get("refund_id")).first()
+    )
+    if known is not None:
+        refunds.record(known.pk, answer)
+    else:
+        refunds.record_foreign(
+            payment.pk,
+            amount_minor=found["amount"],
+            reason=f"made at Stripe ({found.get('reason') or 'no reason given'})",
+            answer=answer,
+        )
+    return payment
+
+
+def _payment(found: objects.Object) -> Payment | None:
+    """The payment it refunds; settled first when its own event has not come yet."""
+    intent_id = objects.id_of(found.get("payment_intent"))
+    if intent_id is None:
+        return None
+    if not Payment.objects.filter(rail="card", external_id=intent_id).exists():
+        session = objects.session_of_payment(intent_id)
+        if session is not None:
+            checkout.settle(session)
+    return Payment.objects.filter(rail="card", external_id=intent_id).first()
+
+
+def _answer(found: objects.Object) -> RefundAnswer:
+    return RefundAnswer(
+        found["id"], STATES[found["status"]], str(found.get("failure_reason") or "")
+    )

@@ -1,0 +1,117 @@
+"""The registry of product types: what an order's snapshot means, how it is delivered and undone.
+
+Rails never look here, and products never ask which rail paid. An app adds a type by calling
+``register`` from its ``AppConfig.ready`` (see CONTRIBUTING, "Adding a product").
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from billing import ledger
+from billing.models import Code, LedgerAccount, Order, Refund
+from billing.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """What an order keeps of a product: enough to deliver it years later."""
+
+    kind: str
+    slug: str
+    name: str
+    price: Money
+    snapshot: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """The net part of a refund, in the order's asset, and what was refunded of it before."""
+
+    order: Order
+    refund: Refund
+    net_minor: int
+    net_before_minor: int
+    clearing: str
+    # Names this booking of the refund; keys of its transfers begin with it.
+    key: str
+    occurred_at: datetime
+
+
+class ProductType(ABC):
+    """How one kind of product is earned, delivered and taken back. All of it once per order."""
+
+    kind: ClassVar[str]
+
+    def earn(self, order: Order, *, source: LedgerAccount, key: str, at: datetime) -> None:
+        """Move the order's net from ``source`` to whom it belongs; deferred unless overridden."""
+        if not order.net:
+            return
+        deferred = ledger.system_account("deferred", order.unit)
+        leg = ledger.Leg(source, deferred, order.net.amount_minor, Code.FUND, f"{key}:fund")
+        ledger.post([leg], group=f"order:{order.pk}", occurred_at=at)
+
+    def unearn(self, reversal: Reversal) -> None:
+        """Undo ``earn`` for an order that never was delivered and is refunded whole."""
+        self._deferred_to_clearing(reversal, Code.REFUND, f"{reversal.key}:unearn", sign=1)
+
+    def earn_again(self, reversal: Reversal) -> None:
+        """The refund behind ``unearn`` failed after all."""
+        key = f"{reversal.key}:unearn:back"
+        self._deferred_to_clearing(reversal, Code.REFUND_FAILED, key, sign=-1)
+
+    def _deferred_to_clearing(self, reversal: Reversal, code: str, key: str, *, sign: int) -> None:
+        unit = reversal.order.unit
+        ours = ledger.system_account("deferred", unit)
+        clearing = ledger.system_account(reversal.clearing, unit)
+        source, target = (ours, clearing) if sign > 0 else (clearing, ours)
+        leg = ledger.Leg(source, target, reversal.net_minor, code, key)
+        group = f"refund:{reversal.refund.pk}"
+        ledger.post([leg], group=group, occurred_at=reversal.occurred_at)
+
+    @abstractmethod
+    def deliver(self, order: Order, *, at: datetime) -> None:
+        """Give the customer what was bought, once per order however often it is called."""
+
+    @abstractmethod
+    def unspent_net_minor(self, order: Order) -> int:
+        """How much of the order's net is still unspent: what a refund gives back by default."""
+
+    @abstractmethod
+    def pin(self, reversal: Reversal) -> None:
+        """Set aside what the refund will take back, as far as it is there; no deadline."""
+
+    @abstractmethod
+    def unpin(self, refund: Refund, *, at: datetime) -> None:
+        """The refund failed before it was booked: give back what was set aside."""
+
+    @abstractmethod
+    def take_back(self, reversal: Reversal) -> None:
+        """The refund succeeded: take the units, and move the net money to ``clearing``."""
+
+    @abstractmethod
+    def give_back(self, reversal: Reversal) -> None:
+        """A booked refund failed after all: undo ``take_back`` (``key`` is that of the booking)."""
+
+
+_TYPES: dict[str, ProductType] = {}
+
+
+def register(product_type: ProductType) -> None:
+    """Add a type under its kind; a second one of the same kind is a programming error."""
+    if type(_TYPES.get(product_type.kind)) not in (type(None), type(product_type)):
+        raise ValueError(f"product kind {product_type.kind!r} is registered twice")
+    _TYPES[product_type.kind] = product_type
+
+
+def type_of(order: Order) -> ProductType:
+    """The type that delivers this order; KeyError when its app is not installed any more."""
+    return _TYPES[order.product_kind]
+
+
+def kinds() -> list[str]:
+    """The registered kinds, for the system check."""
+    return sorted(_TYPES)

@@ -1,0 +1,112 @@
+"""Tasks are doorbells: the database is the queue. Each takes ids and is safe to run twice."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from celery import shared_task
+from django.db import OperationalError
+
+from billing import ledger
+from billing.errors import RailUnavailable
+from billing.models import Order
+from billing.services import customers_at_rails, fulfilment, inbox, rails, refunds
+from common import clock
+
+logger = logging.getLogger(__name__)
+
+ROUNDS = 200
+
+
+@shared_task(
+    name=inbox.HANDLE_TASK, acks_late=True, autoretry_for=(OperationalError,), max_retries=5
+)
+def handle_inbound_event(event_id: int) -> None:
+    """Act on one stored event."""
+    inbox.handle(event_id)
+
+
+@shared_task(
+    name=refunds.SEND_TASK, acks_late=True, autoretry_for=(OperationalError,), max_retries=5
+)
+def send_refund(refund_id: str) -> None:
+    """Send one requested refund."""
+    refunds.send(UUID(refund_id))
+
+
+@shared_task(name="billing.refresh_order", acks_late=True)
+def refresh_order(order_id: str) -> None:
+    """Ask the provider about one open order: its webhook is late, or never will come."""
+    order = Order.objects.get(pk=UUID(order_id))
+    if order.is_open:
+        rails.of(order).refresh(order)
+
+
+@shared_task(name="billing.sweep", acks_late=True)
+def sweep() -> None:
+    """Do what nobody was rung for: events, deliveries, refunds and holds that are due."""
+    for event_id in inbox.due_ids():
+        inbox.handle(event_id)
+    for order_id in fulfilment.undelivered_ids():
+        fulfilment.deliver(order_id)
+    for refund_id in refunds.due_ids():
+        refunds.send(refund_id)
+    ledger.expire_holds(occurred_at=clock.now())
+    inbox.mirror_missing()
+
+
+@shared_task(name="billing.create_missing_rail_customers", acks_late=True)
+def create_missing_rail_customers() -> None:
+    """Make every new customer known to every rail."""
+    customers_at_rails.create_missing()
+
+
+@shared_task(name="billing.expire_lots", acks_late=True)
+def expire_lots() -> None:
+    """Expire what is past its day, and book what lots have earned since."""
+    _until_done(ledger.expire)
+    _until_done(ledger.recognise)
+
+
+@shared_task(name="billing.reconcile_rails", acks_late=True)
+def reconcile_rails(hours: int = 48) -> None:
+    """Read every provider's own books of the last days and do what a lost message should have."""
+    since = clock.now() - timedelta(hours=hours)
+    for rail in rails.available():
+        try:
+            findings = rail.reconcile(since)
+        except RailUnavailable:
+            logger.warning("reconciliation postponed", extra={"rail": rail.name})
+            continue
+        for finding in findings:
+            logger.warning(
+                "reconciliation found a difference",
+                extra={
+                    "rail": rail.name,
+                    "kind": finding.kind,
+                    "subject": finding.subject,
+                    "detail": finding.detail,
+                    "repaired": finding.repaired,
+                },
+            )
+
+
+@shared_task(name="billing.snapshot_accounts", acks_late=True)
+def snapshot_accounts() -> None:
+    """Keep the system accounts' balances as of yesterday."""
+    yesterday = clock.now() - timedelta(days=1)
+    ledger.snapshot(yesterday.replace(hour=0, minute=0, second=0, microsecond=0))
+
+
+class _Batch(Protocol):
+    def __call__(self, *, occurred_at: datetime) -> int: ...
+
+
+def _until_done(batch: _Batch) -> None:
+    """Run batches until one finds nothing; what a busy hour leaves over waits for the next."""
+    for _ in range(ROUNDS):
+        if batch(occurred_at=clock.now()) == 0:
+            break
