@@ -7,5 +7,5 @@ from django.http import HttpRequest
 
 
 def portal(_request: HttpRequest) -> dict[str, Any]:
-    """``sandbox``: whether the banner must say that no real money moves; and where the sandbox is."""
+    """``sandbox``: whether to say that no real money moves; ``sandbox_url``: where it is."""
     return {"sandbox": settings.SANDBOX, "sandbox_url": settings.SANDBOX_URL}

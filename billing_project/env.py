@@ -16,7 +16,6 @@ from billing_project.paths import BASE_DIR
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _DATABASE_SCHEMES = frozenset({"postgres", "postgresql", "psql", "pgsql"})
-_SECRET_NAME = re.compile(r"KEY|SECRET|PASSWORD|TOKEN|_URL$")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -85,11 +84,6 @@ def decimal(name: str, default: str, *, minimum: str, maximum: str) -> Decimal:
     if not number.is_finite() or not Decimal(minimum) <= number <= Decimal(maximum):
         raise ConfigurationError(name, f"{value} must be from {minimum} to {maximum}")
     return number
-
-
-def without_secrets() -> dict[str, str]:
-    """The environment less what no page may ever show."""
-    return {name: value for name, value in os.environ.items() if not _SECRET_NAME.search(name)}
 
 
 def choice(name: str, options: tuple[str, ...], default: str) -> str:

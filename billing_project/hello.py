@@ -31,6 +31,7 @@ def main() -> None:
     _call("sync_catalogue")
     logins = _call("seed_demo") if settings.SANDBOX else ""
     _wait_for(f"{portal}/healthz")
+    _wait_for_worker()
     _print_addresses(logins)
     stop.wait()
 
@@ -59,6 +60,15 @@ def _wait_for(address: str) -> None:
         except (OSError, http.client.HTTPException):
             time.sleep(0.1)
     sys.exit(f"{address} did not answer within {WAIT_SECONDS} s; see the lines above")
+
+
+def _wait_for_worker() -> None:
+    from billing_project.celery import app
+
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not app.control.ping(timeout=0.5):
+        if time.monotonic() > deadline:
+            sys.exit(f"No worker answered within {WAIT_SECONDS} s; see the lines above")
 
 
 def _print_addresses(logins: str) -> None:

@@ -12,7 +12,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 # Keys of providers, bearer tokens and passwords in addresses, wherever they turn up.
 _SECRET = re.compile(
-    r"(?P<keep>\b(?:sk|rk)_(?:test|live)_|\bwhsec_|\bBearer\s+|://[^/\s:@]*:)[^\s\"',@]+"
+    r"(?P<keep>\b(?:sk|rk)_(?:test|live)_|\bwhsec_|\bbp_(?:test|live)_|\bBearer\s+)[^\s\"',;]+"
+    r"|(?P<address>://[^/\s:@]*:)[^\s@/]+(?=@)"
 )
 _SECRET_NAMES = frozenset({"password", "secret", "token", "authorization", "cookie", "api_key"})
 
@@ -23,7 +24,7 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         if name.lower() in _SECRET_NAMES:
             event[name] = "***"
         elif isinstance(value, str):
-            event[name] = _SECRET.sub(r"\g<keep>***", value)
+            event[name] = _SECRET.sub(r"\g<keep>\g<address>***", value)
     return event
 
 

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 
 import structlog
-from common import ids
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+
+from common import ids
 
 logger = structlog.get_logger("portal.request")
 
@@ -59,7 +60,7 @@ class ContentSecurityPolicyMiddleware(CSPMiddleware):
         self,
         request: HttpRequest,
         response: HttpResponseBase,
-        report_only: bool = False,
+        report_only: bool = False,  # noqa: FBT001, FBT002 - django-csp calls it so
     ) -> PolicyParts:
         """The portal's policy, widened on the paths that need it."""
         parts = super().get_policy_parts(request, response, report_only)

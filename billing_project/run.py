@@ -18,6 +18,9 @@ from types import FrameType
 from billing_project import embedded, env, ports, preparing, startup
 from billing_project.paths import BASE_DIR, VAR_DIR
 
+# What honcho ends with after Ctrl-C and after SIGTERM.
+STOPPED_ON_REQUEST = {None, 0, 130, 143}
+
 
 def main() -> None:
     """Run until a signal comes; what was started is stopped, what was stored is kept."""
@@ -25,7 +28,7 @@ def main() -> None:
     try:
         returncode = _run()
     except KeyboardInterrupt:
-        returncode = 130
+        returncode = 0
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # let PostgreSQL and Redis stop in peace
     sys.exit(returncode)
 
@@ -72,7 +75,7 @@ def _run_processes(*, is_sandbox: bool) -> int:
     manager.loop()
     for child in multiprocessing.active_children():
         child.join()  # each still holds its share of the services
-    return int(manager.returncode or 0)
+    return 0 if manager.returncode in STOPPED_ON_REQUEST else int(manager.returncode)
 
 
 def _environment(*, is_sandbox: bool) -> dict[str, str]:
@@ -83,6 +86,8 @@ def _environment(*, is_sandbox: bool) -> dict[str, str]:
     programs = str(Path(sys.executable).parent)
     environment["PATH"] = os.pathsep.join([programs, environment.get("PATH", os.defpath)])
     environment["PYTHONUNBUFFERED"] = "1"
+    # Celery warns at length whoever tries this out as root, in a container say.
+    environment.setdefault("PYTHONWARNINGS", "ignore:You're running the worker")
     if is_sandbox:
         environment.setdefault(
             "SANDBOX_WEBHOOK_URL", f"http://127.0.0.1:{settings.PORT}/api/webhooks/stripe"

@@ -1,4 +1,4 @@
-"""How every process of the portal begins: services there, settings good, or one line and the end."""
+"""How every process begins: services there, settings good, or one line and the end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def prepare() -> None:
 
 
 def check() -> None:
-    """Load everything and run the apps' checks of the environment; the first bad variable ends it."""
+    """Load everything and run the apps' checks of the environment; a bad variable ends it."""
     prepare()
     with one_line_errors():
         import django

@@ -1,4 +1,4 @@
-"""The WSGI application, for any server; ``python -m billing_project.web`` serves it with granian."""
+"""The WSGI application, for any server; ``billing_project.web`` serves it with granian."""
 
 from billing_project import startup
 

@@ -24,9 +24,10 @@ settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 # The slow hashes are Django's to test.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
-import billing_project.celery  # noqa: E402, F401
 from django.test import TransactionTestCase  # noqa: E402
 from pytest_django.plugin import DjangoDbBlocker, blocking_manager_key  # noqa: E402
+
+import billing_project.celery  # noqa: E402, F401
 
 if TYPE_CHECKING:
     from tests import live
@@ -146,4 +147,4 @@ def _restore(_test_case: TransactionTestCase) -> None:
 
 
 # Django would TRUNCATE every table, which the ledger refuses and which loses migrated rows.
-TransactionTestCase._fixture_teardown = _restore  # type: ignore[method-assign]
+TransactionTestCase._fixture_teardown = _restore  # type: ignore[attr-defined]

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from billing_project.paths import BASE_DIR
 from django.apps import AppConfig, apps
 from django.core.management import call_command
 from django.db import connection, connections
 from psycopg import sql
 
+from billing_project.paths import BASE_DIR
 from tests.environment import TEST_DIR, cluster, lock
 
 # Apps of ours that apps of other people point at (DJSTRIPE_SUBSCRIBER_MODEL).
@@ -167,7 +167,7 @@ def _exists(admin: psycopg.Connection[Any], name: str) -> bool:
 
 
 def _execute(admin: psycopg.Connection[Any], statement: str, *names: str) -> None:
-    admin.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))  # type: ignore[arg-type]
+    admin.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """The portal as it runs: web, worker, beat and sandbox as processes, on a database of its own.
 
-    with live.Portal() as portal:
-        requests.get(portal.url + "/billing/")
-        portal.kill("worker")       # SIGKILL, children too
-        portal.start("worker")
-        with portal.orm():          # Django's models, on the portal's database
-            assert Payment.objects.count() == 1
+with live.Portal() as portal:
+    requests.get(portal.url + "/billing/")
+    portal.kill("worker")       # SIGKILL, children too
+    portal.start("worker")
+    with portal.orm():          # Django's models, on the portal's database
+        assert Payment.objects.count() == 1
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 import psycopg
-from billing_project.paths import BASE_DIR
 
+from billing_project.paths import BASE_DIR
 from tests import database, environment
 
 START_SECONDS = 60
@@ -41,9 +41,14 @@ WEBHOOK_SECRET = "whsec_" + "live0tests" * 3
 
 COMMANDS = {
     "web": ["-m", "billing_project.web"],
-    "worker": ["-m", "celery", "-A", "billing_project.celery", "worker", "--concurrency=2"]
-    + ["--without-gossip", "--without-mingle", "--loglevel=INFO"],
-    "beat": ["-m", "celery", "-A", "billing_project.celery", "beat", "--pidfile=", "--loglevel=INFO"],
+    "worker": [
+        *("-m", "celery", "--quiet", "-A", "billing_project.celery", "worker"),
+        *("--concurrency=2", "--without-gossip", "--without-mingle", "--loglevel=INFO"),
+    ],
+    "beat": [
+        *("-m", "celery", "--quiet", "-A", "billing_project.celery", "beat"),
+        *("--pidfile=", "--loglevel=INFO"),
+    ],
     "sandbox": ["-m", "sandbox"],
 }
 
@@ -103,10 +108,8 @@ class Portal:
         process = self._running.pop(name)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
         _kill_group(process)
 
     def kill(self, name: str) -> None:
@@ -255,8 +258,6 @@ def _answers(address: str) -> bool:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()

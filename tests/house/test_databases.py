@@ -1,10 +1,10 @@
 """The test bench itself: clones are isolated and whole."""
 
 import pytest
-from accounts.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 
+from accounts.models import User
 from tests import database
 
 

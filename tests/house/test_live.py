@@ -1,15 +1,16 @@
 """The portal as processes: it starts, survives a killed worker and leaves nothing behind."""
 
 import urllib.request
+from collections.abc import Iterator
 
 import pytest
-from accounts.models import User
 
+from accounts.models import User
 from tests import live
 
 
 @pytest.fixture(scope="module")
-def small_portal() -> live.Portal:
+def small_portal() -> Iterator[live.Portal]:
     with live.Portal(processes=("web", "worker")) as running:
         yield running
 
