@@ -2,6 +2,8 @@
 
 from itertools import count
 
+from rest_framework.test import APIClient
+
 from accounts import services
 from accounts.models import Customer, Membership, User
 from common.ids import uuid7
@@ -40,3 +42,19 @@ def join(team: Customer, role: Membership.Role) -> User:
 def make_staff() -> User:
     """A superuser, who has no customer."""
     return User.objects.create_superuser(f"staff-{uuid7().hex[-8:]}@example.com", PASSWORD)
+
+
+class PersonClient(APIClient):
+    """A browser in which a person is signed in."""
+
+    user: User
+    customer: Customer
+
+
+def signed_in(user: User | None = None) -> PersonClient:
+    """The browser of ``user``, or of a new person. Errors come as answers, not as exceptions."""
+    client = PersonClient(raise_request_exception=False)
+    client.user = user or make_person()
+    client.customer = customer_of(client.user)
+    client.force_login(client.user, backend="django.contrib.auth.backends.ModelBackend")
+    return client

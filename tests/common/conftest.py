@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.cache import cache
-from rest_framework.test import APIClient
 
-from tests.accounts.factories import customer_of, make_person
+from tests.accounts.factories import PersonClient, signed_in
 from tests.common import probe as probes
 
 
@@ -23,15 +22,6 @@ def probe() -> probes.Probe:
     return probes.reset()
 
 
-def signed_in() -> APIClient:
-    """A new person's client."""
-    client = APIClient(raise_request_exception=False)
-    user = make_person()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    client.customer = customer_of(user)
-    return client
-
-
 @pytest.fixture
-def client() -> APIClient:
+def client() -> PersonClient:
     return signed_in()

@@ -2,12 +2,12 @@
 
 import threading
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import connection
 from django.http import Http404, HttpResponse
-from django.urls import include, path
+from django.urls import URLPattern, path
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -153,5 +153,5 @@ urlpatterns = [
     path("api/probe/crash", crash),
     path("probe/crash", crash),
     path("probe/refuse", refuse),
-    path("", include(portal_urls)),
+    *cast("list[URLPattern]", portal_urls),
 ]

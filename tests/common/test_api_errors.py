@@ -2,24 +2,27 @@
 
 import json
 import logging
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client, override_settings
 from rest_framework.test import APIClient
 
+from tests.accounts.factories import PersonClient, signed_in
+
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.common.probe")]
 
 FAILING = "/api/probe/failing/"
 
 
-def error_of(response: object, status: int) -> dict[str, object]:
+def error_of(response: Any, status: int) -> dict[str, Any]:
     """The error of an answer that must be in the one shape."""
     assert response.status_code == status
     assert response["Content-Type"] == "application/json"
     body = json.loads(response.content)
     assert set(body) == {"error"}
-    error = body["error"]
+    error: dict[str, Any] = body["error"]
     assert set(error) <= {"code", "message", "fields", "request_id"}
     assert error["request_id"] == response["X-Request-ID"]
     assert error["message"]
@@ -39,7 +42,7 @@ def error_of(response: object, status: int) -> dict[str, object]:
     ],
 )
 def test_every_exception_has_the_shape(
-    client: APIClient, kind: str, status: int, code: str
+    client: PersonClient, kind: str, status: int, code: str
 ) -> None:
     response = client.get(FAILING + kind)
 
@@ -48,12 +51,12 @@ def test_every_exception_has_the_shape(
     assert b"hunter2" not in response.content
 
 
-def test_a_refusal_keeps_its_sentence_and_fields(client: APIClient) -> None:
+def test_a_refusal_keeps_its_sentence_and_fields(client: PersonClient) -> None:
     assert error_of(client.get(FAILING + "conflict"), 409)["message"] == "Somebody was faster."
     assert error_of(client.get(FAILING + "invalid"), 400)["fields"] == {"amount": ["Too small."]}
 
 
-def test_a_model_s_validation_is_split_into_sentence_and_fields(client: APIClient) -> None:
+def test_a_model_s_validation_is_split_into_sentence_and_fields(client: PersonClient) -> None:
     error = error_of(client.get(FAILING + "model"), 400)
 
     assert error["message"] == "All wrong."
@@ -61,7 +64,7 @@ def test_a_model_s_validation_is_split_into_sentence_and_fields(client: APIClien
 
 
 def test_a_bug_is_logged_with_its_traceback(
-    client: APIClient, caplog: pytest.LogCaptureFixture
+    client: PersonClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR):
         client.get(FAILING + "bug")
@@ -71,7 +74,7 @@ def test_a_bug_is_logged_with_its_traceback(
     )
 
 
-def test_invalid_fields_are_named_by_dotted_path(client: APIClient) -> None:
+def test_invalid_fields_are_named_by_dotted_path(client: PersonClient) -> None:
     body = {"name": "too long", "items": [{"amount": 1}, {"amount": 0}, {}]}
     response = client.post(FAILING + "x", body, format="json")
 
@@ -98,14 +101,14 @@ def test_invalid_fields_are_named_by_dotted_path(client: APIClient) -> None:
         b'{"name": {"a": 1}, "items": {"0": {}}}',
     ],
 )
-def test_hostile_bodies_are_400_and_never_500(client: APIClient, body: bytes) -> None:
+def test_hostile_bodies_are_400_and_never_500(client: PersonClient, body: bytes) -> None:
     response = client.post(FAILING + "x", body, content_type="application/json")
 
     assert error_of(response, 400)["code"] in {"malformed_request", "invalid_input"}
 
 
 @override_settings(DATA_UPLOAD_MAX_MEMORY_SIZE=1_000)
-def test_a_body_that_is_too_large_is_413(client: APIClient) -> None:
+def test_a_body_that_is_too_large_is_413(client: PersonClient) -> None:
     for path in (FAILING + "x", "/api/probe/work"):
         for headers in ({}, {"Idempotency-Key": "k"}):
             body = b'{"name": "' + b"a" * 2_000 + b'"}'
@@ -114,20 +117,20 @@ def test_a_body_that_is_too_large_is_413(client: APIClient) -> None:
             assert error_of(response, 413)["code"] == "too_large"
 
 
-def test_an_unknown_media_type_is_415(client: APIClient) -> None:
+def test_an_unknown_media_type_is_415(client: PersonClient) -> None:
     response = client.post(FAILING + "x", b"a=b", content_type="text/plain")
 
     assert error_of(response, 415)["code"] == "unsupported_media_type"
 
 
-def test_an_unknown_method_is_405_and_names_the_known(client: APIClient) -> None:
+def test_an_unknown_method_is_405_and_names_the_known(client: PersonClient) -> None:
     response = client.put("/api/probe/work", {}, format="json")
 
     assert error_of(response, 405)["code"] == "method_not_allowed"
     assert "POST" in response["Allow"]
 
 
-def test_an_unacceptable_type_is_406(client: APIClient) -> None:
+def test_an_unacceptable_type_is_406(client: PersonClient) -> None:
     response = client.get("/api/probe/limited", headers={"Accept": "image/png"})
 
     assert error_of(response, 406)["code"] == "not_acceptable"
@@ -174,7 +177,7 @@ def test_the_signed_out_get_401_with_a_challenge() -> None:
     assert response["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_a_session_without_csrf_token_may_read_but_not_write(client: APIClient) -> None:
+def test_a_session_without_csrf_token_may_read_but_not_write(client: PersonClient) -> None:
     strict = APIClient(enforce_csrf_checks=True)
     strict.cookies = client.cookies
 
@@ -184,7 +187,7 @@ def test_a_session_without_csrf_token_may_read_but_not_write(client: APIClient) 
 
 
 def test_rate_limits_answer_429_with_the_time_to_wait(
-    client: APIClient, monkeypatch: pytest.MonkeyPatch
+    client: PersonClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from rest_framework.settings import api_settings
 
@@ -197,11 +200,9 @@ def test_rate_limits_answer_429_with_the_time_to_wait(
 
 
 def test_rate_limits_are_counted_per_customer(
-    client: APIClient, monkeypatch: pytest.MonkeyPatch
+    client: PersonClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from rest_framework.settings import api_settings
-
-    from tests.common.conftest import signed_in
 
     monkeypatch.setitem(api_settings.DEFAULT_THROTTLE_RATES, "probe", "1/hour")
     client.get("/api/probe/limited")
@@ -211,7 +212,7 @@ def test_rate_limits_are_counted_per_customer(
 
 
 def test_without_a_cache_nobody_is_locked_out(
-    client: APIClient, monkeypatch: pytest.MonkeyPatch
+    client: PersonClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from common import throttling
 
@@ -224,7 +225,7 @@ def test_without_a_cache_nobody_is_locked_out(
     assert client.get("/api/probe/limited").status_code == 200
 
 
-def test_an_unexpected_error_leaves_no_transaction_open(client: APIClient) -> None:
+def test_an_unexpected_error_leaves_no_transaction_open(client: PersonClient) -> None:
     client.get(FAILING + "bug")
 
     with connection.cursor() as cursor:

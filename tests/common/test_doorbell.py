@@ -5,6 +5,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 import redis
@@ -36,7 +37,7 @@ def broker() -> Iterator[redis.Redis]:
 def waiting(broker: redis.Redis) -> list[tuple[str, list[object]]]:
     """What a worker would receive: task names and arguments."""
     found = []
-    while (raw := broker.rpop(QUEUE)) is not None:
+    while (raw := cast("bytes | None", broker.rpop(QUEUE))) is not None:
         message = json.loads(raw)
         arguments = json.loads(base64.b64decode(message["body"]))[0]
         found.append((message["headers"]["task"], arguments))

@@ -4,9 +4,11 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.http import HttpResponse
 from rest_framework.test import APIClient
 
 from accounts.services import api_keys
@@ -14,7 +16,7 @@ from common import clock, idempotency
 from common.errors import Conflict, TooMany
 from common.models import IdempotencyKey
 from common.tasks import purge_idempotency_keys
-from tests.common.conftest import signed_in
+from tests.accounts.factories import PersonClient, signed_in
 from tests.common.probe import Probe
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.common.probe")]
@@ -22,21 +24,20 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.c
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-def work(client: APIClient, key: str | None = "k1", body: object = None, path: str = "work"):
-    headers = {} if key is None else {"Idempotency-Key": key}
+def work(client: APIClient, key: str | None = "k1", body: object = None, path: str = "work") -> Any:
     return client.post(
         f"/api/probe/{path}",
         json.dumps(body or {}),
         content_type="application/json",
-        headers=headers,
+        headers={} if key is None else {"Idempotency-Key": key},
     )
 
 
-def code_of(response) -> str:
-    return response.json()["error"]["code"]
+def code_of(response: Any) -> str:
+    return str(response.json()["error"]["code"])
 
 
-def test_a_repeat_gets_the_first_answer_again(client: APIClient, probe: Probe) -> None:
+def test_a_repeat_gets_the_first_answer_again(client: PersonClient, probe: Probe) -> None:
     first = work(client, body={"a": 1})
     again = work(client, body={"a": 1})
 
@@ -48,7 +49,7 @@ def test_a_repeat_gets_the_first_answer_again(client: APIClient, probe: Probe) -
     assert "Idempotent-Replayed" not in first
 
 
-def test_without_a_key_every_call_works(client: APIClient, probe: Probe) -> None:
+def test_without_a_key_every_call_works(client: PersonClient, probe: Probe) -> None:
     work(client, None)
     work(client, None)
 
@@ -56,7 +57,7 @@ def test_without_a_key_every_call_works(client: APIClient, probe: Probe) -> None
     assert not IdempotencyKey.objects.exists()
 
 
-def test_another_key_is_another_act(client: APIClient, probe: Probe) -> None:
+def test_another_key_is_another_act(client: PersonClient, probe: Probe) -> None:
     work(client, "k1")
     work(client, "k2")
 
@@ -65,7 +66,7 @@ def test_another_key_is_another_act(client: APIClient, probe: Probe) -> None:
 
 @pytest.mark.parametrize("change", ["body", "path", "query"])
 def test_the_same_key_for_another_request_is_422(
-    client: APIClient, probe: Probe, change: str
+    client: PersonClient, probe: Probe, change: str
 ) -> None:
     work(client, body={"a": 1})
 
@@ -80,7 +81,7 @@ def test_the_same_key_for_another_request_is_422(
     assert len(probe.calls) == 1
 
 
-def test_keys_of_two_customers_do_not_meet(client: APIClient, probe: Probe) -> None:
+def test_keys_of_two_customers_do_not_meet(client: PersonClient, probe: Probe) -> None:
     other = signed_in()
 
     work(client, "same", body={"mine": 1})
@@ -90,7 +91,7 @@ def test_keys_of_two_customers_do_not_meet(client: APIClient, probe: Probe) -> N
     assert len(probe.calls) == 2
 
 
-def test_a_key_is_the_customer_s_whoever_calls_for_it(client: APIClient, probe: Probe) -> None:
+def test_a_key_is_the_customer_s_whoever_calls_for_it(client: PersonClient, probe: Probe) -> None:
     new_key = api_keys.create(
         client.customer, created_by=None, name="job", scope_names=["credits:purchase"]
     )
@@ -104,7 +105,7 @@ def test_a_key_is_the_customer_s_whoever_calls_for_it(client: APIClient, probe: 
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "a" * 256, "ключ", "é", "a\tb"])
-def test_a_malformed_key_is_400(client: APIClient, probe: Probe, key: str) -> None:
+def test_a_malformed_key_is_400(client: PersonClient, probe: Probe, key: str) -> None:
     response = work(client, key)
 
     assert response.status_code == 400
@@ -112,12 +113,12 @@ def test_a_malformed_key_is_400(client: APIClient, probe: Probe, key: str) -> No
     assert probe.calls == []
 
 
-def test_the_longest_key_works(client: APIClient, probe: Probe) -> None:
+def test_the_longest_key_works(client: PersonClient, probe: Probe) -> None:
     work(client, "~" * 255)
     assert work(client, "~" * 255)["Idempotent-Replayed"] == "true"
 
 
-def test_a_view_may_insist_on_a_key(client: APIClient, probe: Probe) -> None:
+def test_a_view_may_insist_on_a_key(client: PersonClient, probe: Probe) -> None:
     response = work(client, None, path="careful")
 
     assert response.status_code == 400
@@ -125,7 +126,7 @@ def test_a_view_may_insist_on_a_key(client: APIClient, probe: Probe) -> None:
     assert probe.calls == []
 
 
-def test_a_view_with_a_secret_stores_nothing(client: APIClient, probe: Probe) -> None:
+def test_a_view_with_a_secret_stores_nothing(client: PersonClient, probe: Probe) -> None:
     work(client, path="secretive")
     work(client, path="secretive")
 
@@ -140,7 +141,7 @@ def test_the_refused_leave_no_key_behind(probe: Probe) -> None:
     assert not IdempotencyKey.objects.exists()
 
 
-def test_a_refusal_is_an_answer_too(client: APIClient, probe: Probe) -> None:
+def test_a_refusal_is_an_answer_too(client: PersonClient, probe: Probe) -> None:
     probe.outcome = Conflict("Somebody was faster.")
     first = work(client)
     probe.outcome = None
@@ -154,7 +155,7 @@ def test_a_refusal_is_an_answer_too(client: APIClient, probe: Probe) -> None:
 
 @pytest.mark.parametrize("outcome", [RuntimeError("bug"), 503, TooMany()])
 def test_a_passing_failure_is_not_the_last_word(
-    client: APIClient, probe: Probe, outcome: object
+    client: PersonClient, probe: Probe, outcome: object
 ) -> None:
     probe.outcome = outcome
     first = work(client)
@@ -167,7 +168,7 @@ def test_a_passing_failure_is_not_the_last_word(
     assert probe.calls[0] == probe.calls[1] is not None
 
 
-def test_even_after_a_failure_the_key_keeps_its_request(client: APIClient, probe: Probe) -> None:
+def test_even_after_a_failure_the_key_keeps_its_request(client: PersonClient, probe: Probe) -> None:
     probe.outcome = 500
     work(client, body={"a": 1})
     probe.outcome = None
@@ -175,13 +176,13 @@ def test_even_after_a_failure_the_key_keeps_its_request(client: APIClient, probe
     assert work(client, body={"a": 2}).status_code == 422
 
 
-def test_the_claim_is_committed_before_the_work(client: APIClient, probe: Probe) -> None:
+def test_the_claim_is_committed_before_the_work(client: PersonClient, probe: Probe) -> None:
     work(client)
 
     assert probe.in_transaction == [False]
 
 
-def test_a_repeat_in_flight_is_409_and_then_replayed(client: APIClient, probe: Probe) -> None:
+def test_a_repeat_in_flight_is_409_and_then_replayed(client: PersonClient, probe: Probe) -> None:
     probe.gate = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(_in_thread, client)
@@ -198,7 +199,7 @@ def test_a_repeat_in_flight_is_409_and_then_replayed(client: APIClient, probe: P
     assert len(probe.calls) == 1
 
 
-def test_of_many_at_once_one_works(client: APIClient, probe: Probe) -> None:
+def test_of_many_at_once_one_works(client: PersonClient, probe: Probe) -> None:
     for round_number in range(5):
         key = f"round-{round_number}"
         barrier = threading.Barrier(8)
@@ -213,7 +214,7 @@ def test_of_many_at_once_one_works(client: APIClient, probe: Probe) -> None:
 
 
 def test_a_crash_in_flight_frees_the_key_when_its_lease_ends(
-    client: APIClient, probe: Probe
+    client: PersonClient, probe: Probe
 ) -> None:
     with clock.frozen(NOW) as hands:
         crashed = claim_for(client)
@@ -227,13 +228,11 @@ def test_a_crash_in_flight_frees_the_key_when_its_lease_ends(
     assert probe.calls == [crashed.cause]
 
 
-def test_who_was_overtaken_cannot_answer_any_more(client: APIClient, probe: Probe) -> None:
+def test_who_was_overtaken_cannot_answer_any_more(client: PersonClient, probe: Probe) -> None:
     with clock.frozen(NOW) as hands:
         slow = claim_for(client)
         hands.move(idempotency.LEASE)
         answer = work(client)
-        from django.http import HttpResponse
-
         slow.answer(HttpResponse("late", status=200))
         slow.release()
 
@@ -242,7 +241,7 @@ def test_who_was_overtaken_cannot_answer_any_more(client: APIClient, probe: Prob
     assert again.content == answer.content
 
 
-def test_of_many_that_take_over_one_works(client: APIClient, probe: Probe) -> None:
+def test_of_many_that_take_over_one_works(client: PersonClient, probe: Probe) -> None:
     with clock.frozen(NOW) as hands:
         claim_for(client)
         hands.move(idempotency.LEASE)
@@ -255,7 +254,7 @@ def test_of_many_that_take_over_one_works(client: APIClient, probe: Probe) -> No
     assert {answer.status_code for answer in answers} <= {201, 409}
 
 
-def test_a_key_is_forgotten_after_a_day(client: APIClient, probe: Probe) -> None:
+def test_a_key_is_forgotten_after_a_day(client: PersonClient, probe: Probe) -> None:
     with clock.frozen(NOW) as hands:
         work(client, body={"a": 1})
         hands.move(idempotency.RETENTION - timedelta(seconds=1))
@@ -268,7 +267,9 @@ def test_a_key_is_forgotten_after_a_day(client: APIClient, probe: Probe) -> None
     assert len(set(probe.calls)) == 2
 
 
-def test_the_purge_takes_what_is_expired_and_nothing_else(client: APIClient, probe: Probe) -> None:
+def test_the_purge_takes_what_is_expired_and_nothing_else(
+    client: PersonClient, probe: Probe
+) -> None:
     with clock.frozen(NOW) as hands:
         for number in range(5):
             work(client, f"old-{number}")
@@ -282,7 +283,7 @@ def test_the_purge_takes_what_is_expired_and_nothing_else(client: APIClient, pro
     assert [row.key for row in IdempotencyKey.objects.all()] == ["new"]
 
 
-def claim_for(client: APIClient) -> idempotency.Claim:
+def claim_for(client: PersonClient) -> idempotency.Claim:
     """A claim as a process leaves it that dies at work."""
     claim = idempotency.claim(
         owner_id=client.customer.pk, key="k1", method="POST", path="/api/probe/work", body=b"{}"
@@ -291,7 +292,9 @@ def claim_for(client: APIClient) -> idempotency.Claim:
     return claim
 
 
-def _in_thread(client: APIClient, key: str = "k1", barrier: threading.Barrier | None = None):
+def _in_thread(
+    client: PersonClient, key: str = "k1", barrier: threading.Barrier | None = None
+) -> Any:
     own = APIClient()
     own.cookies = client.cookies
     if barrier is not None:

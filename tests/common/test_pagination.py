@@ -3,20 +3,21 @@
 import base64
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from rest_framework.test import APIClient
 
 from accounts.models import ApiKey
+from tests.accounts.factories import PersonClient
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.common.probe")]
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-def make_keys(client: APIClient, count: int) -> list[str]:
+def make_keys(client: PersonClient, count: int) -> list[str]:
     """Keys in threes of one moment each; their names in the order of the list."""
     for number in range(count):
         ApiKey.objects.create(
@@ -29,19 +30,20 @@ def make_keys(client: APIClient, count: int) -> list[str]:
     return [f"{number:03}" for number in reversed(range(count))]
 
 
-def pages(client: APIClient, limit: int) -> list[list[str]]:
-    found, cursor = [], ""
-    while cursor is not None:
-        query = {"limit": limit} | ({"cursor": cursor} if cursor else {})
+def pages(client: PersonClient, limit: int) -> list[list[str]]:
+    found: list[list[str]] = []
+    query: dict[str, Any] = {"limit": limit}
+    while len(found) < 100:
         body = client.get("/api/probe/keys", query).json()
         found.append(body["results"])
-        cursor = body["next_cursor"]
-        assert len(found) < 100
-    return found
+        if body["next_cursor"] is None:
+            return found
+        query["cursor"] = body["next_cursor"]
+    raise AssertionError("the pages do not end")
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 10, 11, 100])
-def test_all_pages_together_are_the_list(client: APIClient, limit: int) -> None:
+def test_all_pages_together_are_the_list(client: PersonClient, limit: int) -> None:
     names = make_keys(client, 10)
 
     found = pages(client, limit)
@@ -51,11 +53,11 @@ def test_all_pages_together_are_the_list(client: APIClient, limit: int) -> None:
     assert 0 < len(found[-1]) <= limit
 
 
-def test_an_empty_list_is_one_empty_page(client: APIClient) -> None:
+def test_an_empty_list_is_one_empty_page(client: PersonClient) -> None:
     assert client.get("/api/probe/keys").json() == {"results": [], "next_cursor": None}
 
 
-def test_rows_added_meanwhile_neither_repeat_nor_hide_others(client: APIClient) -> None:
+def test_rows_added_meanwhile_neither_repeat_nor_hide_others(client: PersonClient) -> None:
     names = make_keys(client, 6)
     first = client.get("/api/probe/keys", {"limit": 3}).json()
     ApiKey.objects.create(customer=client.customer, name="new", prefix="n", secret_hash="0" * 64)
@@ -65,13 +67,11 @@ def test_rows_added_meanwhile_neither_repeat_nor_hide_others(client: APIClient) 
     assert first["results"] + second["results"] == names
 
 
-def test_a_page_is_one_query_without_offset(client: APIClient) -> None:
+def test_a_page_is_one_query_without_offset(client: PersonClient) -> None:
     make_keys(client, 6)
     cursor = client.get("/api/probe/keys", {"limit": 3}).json()["next_cursor"]
 
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         client.get("/api/probe/keys", {"limit": 3, "cursor": cursor})
 
     listed = [query["sql"] for query in queries if "LIMIT 4" in query["sql"]]
@@ -102,7 +102,7 @@ def encoded(value: object) -> str:
         base64.urlsafe_b64encode(b"[" * 5_000).decode(),
     ],
 )
-def test_a_forged_cursor_is_400(client: APIClient, cursor: str) -> None:
+def test_a_forged_cursor_is_400(client: PersonClient, cursor: str) -> None:
     response = client.get("/api/probe/keys", {"cursor": cursor})
 
     assert response.status_code == 400
@@ -110,7 +110,7 @@ def test_a_forged_cursor_is_400(client: APIClient, cursor: str) -> None:
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "101", "x", "1.5", "", "９", "1" * 5_000])
-def test_a_limit_out_of_range_is_400(client: APIClient, limit: str) -> None:
+def test_a_limit_out_of_range_is_400(client: PersonClient, limit: str) -> None:
     response = client.get("/api/probe/keys", {"limit": limit})
 
     assert response.status_code == 400
