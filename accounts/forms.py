@@ -4,13 +4,32 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from zoneinfo import available_timezones
 
+from allauth.account.forms import AddEmailForm as AllauthAddEmailForm
 from allauth.account.forms import SignupForm as AllauthSignupForm
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 
 from accounts import scopes
 from accounts.models import Customer, User
+
+EMAIL_MAX_LENGTH = 254
+
+
+def refuse_long_address(email: str) -> None:
+    """Refuse what does not fit: django-allauth cuts it short, which makes it another address."""
+    if len(email) > EMAIL_MAX_LENGTH:
+        raise ValidationError(f"An e-mail address has at most {EMAIL_MAX_LENGTH} characters.")
+
+
+class AddEmailForm(AllauthAddEmailForm):  # type: ignore[misc]
+    """A new address to log in with."""
+
+    def clean_email(self) -> str:
+        """Refuse an address that is too long, before it is looked up."""
+        refuse_long_address(self.cleaned_data["email"])
+        return str(super().clean_email())
 
 
 class SignupForm(AllauthSignupForm):  # type: ignore[misc]
@@ -23,6 +42,11 @@ class SignupForm(AllauthSignupForm):  # type: ignore[misc]
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
     field_order: ClassVar[list[str]] = ["name", "email", "password1", "password2"]
+
+    def clean_email(self) -> str:
+        """Refuse an address that is too long, before it is looked up."""
+        refuse_long_address(self.cleaned_data["email"])
+        return str(super().clean_email())
 
     def try_save(self, request: HttpRequest) -> Any:
         """Sign up; the loser of a race for an address hears what a late-comer hears."""

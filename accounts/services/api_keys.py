@@ -1,6 +1,7 @@
 """Making, checking and revoking API keys."""
 
 import hashlib
+import re
 import secrets
 import string
 from collections.abc import Iterable
@@ -24,6 +25,9 @@ _LOOKUP_LENGTH = 12
 # 62 ** 43 > 2 ** 256
 _SECRET_LENGTH = 43
 _NO_HASH = "0" * 64
+_SECRET = re.compile(
+    rf"bp_(live|test)_[a-zA-Z0-9]{{{_LOOKUP_LENGTH}}}_[a-zA-Z0-9]{{{_SECRET_LENGTH}}}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +88,9 @@ def authenticate(secret: str) -> ApiKey | None:
 
     A key dies with its revocation, its expiry, and when the user who made it may no longer sign in.
     """
-    prefix, separator, _ = secret.rpartition("_")
-    if not separator or not secret.isascii() or len(secret) > 128:
+    if not _SECRET.fullmatch(secret):
         return None
+    prefix = secret.rpartition("_")[0]
     api_key = ApiKey.objects.select_related("customer", "created_by").filter(prefix=prefix).first()
     known_hash = api_key.secret_hash if api_key else _NO_HASH
     matches = secrets.compare_digest(known_hash, _hash(secret))
