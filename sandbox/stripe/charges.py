@@ -23,6 +23,23 @@ COPIED_FROM_INTENT = (
 )
 
 
+UNSET = (
+    "application",
+    "application_fee",
+    "application_fee_amount",
+    "balance_transaction",
+    "failure_balance_transaction",
+    "failure_code",
+    "failure_message",
+    "on_behalf_of",
+    "receipt_number",
+    "review",
+    "source",
+    "source_transfer",
+    "transfer_data",
+)
+
+
 def attempt(context: Context, intent: Json, method: Json, *, status: str) -> Json:
     """A charge of the intent's whole amount (succeeded, pending or failed); not told yet."""
     paid = status == "succeeded"
@@ -30,38 +47,26 @@ def attempt(context: Context, intent: Json, method: Json, *, status: str) -> Jso
     charge: Json = {
         "id": id,
         "object": "charge",
+        **dict.fromkeys(UNSET),
         **{name: copied(intent)[name] for name in COPIED_FROM_INTENT},
         "amount_captured": intent["amount"] if paid else 0,
         "amount_refunded": 0,
-        "application": None,
-        "application_fee": None,
-        "application_fee_amount": None,
-        "balance_transaction": None,
         "billing_details": method["billing_details"],
         "calculated_statement_descriptor": "SANDBOX",
         "captured": paid,
         "created": context.now,
         "disputed": False,
-        "failure_balance_transaction": None,
-        "failure_code": None,
-        "failure_message": None,
         "fraud_details": {},
         "livemode": False,
-        "on_behalf_of": None,
         "outcome": OUTCOMES[status],
         "paid": paid,
         "payment_intent": intent["id"],
         "payment_method": method["id"],
         "payment_method_details": _details(method, intent["amount"]),
         "radar_options": {},
-        "receipt_number": None,
         "receipt_url": f"{context.config.public_url}/receipts/{id}" if paid else None,
         "refunded": False,
-        "review": None,
-        "source": None,
-        "source_transfer": None,
         "status": status,
-        "transfer_data": None,
     }
     context.tx.insert(charge)
     return charge

@@ -24,6 +24,8 @@ from sandbox.stripe.routes import Route
 
 PLAIN = ("address", "description", "email", "name", "phone", "preferred_locales", "shipping")
 
+SHIPPING: Fields = {"address": group(ADDRESS), "name": text(), "phone": clearable(text(20))}
+
 WRITE: Fields = {
     **EXPAND,
     **not_here(
@@ -37,7 +39,7 @@ WRITE: Fields = {
     "name": clearable(text(256)),
     "phone": clearable(text(20)),
     "preferred_locales": array(text(20)),
-    "shipping": clearable(group({"address": group(ADDRESS), "name": text(), "phone": text()})),
+    "shipping": clearable(group(SHIPPING, required=("address", "name"))),
     "tax_exempt": clearable(text(one_of=("none", "exempt", "reverse"))),
 }
 
@@ -88,6 +90,12 @@ def create(context: Context, params: Json) -> Json:
 def _apply(customer: Json, params: Json) -> None:
     customer.update({name: params[name] for name in PLAIN if name in params})
     customer["address"] = full_address(customer["address"])
+    if params.get("shipping"):
+        customer["shipping"] = {
+            **dict.fromkeys(("carrier", "name", "phone", "tracking_number")),
+            **params["shipping"],
+            "address": full_address(params["shipping"].get("address", {})),
+        }
     customer["tax_exempt"] = params.get("tax_exempt") or customer["tax_exempt"]
     customer["metadata"] = merged(customer["metadata"], params.get("metadata"))
 

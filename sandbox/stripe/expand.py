@@ -51,17 +51,25 @@ def _expand(context: Context, obj: Any, steps: list[str], path: str) -> None:
     for length in range(1, len(steps) + 1):
         resolver = table.get(".".join(steps[:length]))
         if resolver is not None:
-            for holder in _holders(obj, steps[: length - 1]):
-                field = steps[length - 1]
-                holder[field] = resolver(context, obj, holder.get(field))
-                for value in _several(holder[field]):
-                    _expand(context, value, steps[length:], path)
+            for value in _resolved(context, obj, steps[:length], resolver):
+                _expand(context, value, steps[length:], path)
             return
     inner = obj.get(steps[0])
-    if len(steps) > 1 and isinstance(inner, dict) and "object" in inner:
-        _expand(context, inner, steps[1:], path)
-        return
-    raise _refused(path)
+    if len(steps) == 1 or not isinstance(inner, dict) or "object" not in inner:
+        raise _refused(path)
+    _expand(context, inner, steps[1:], path)
+
+
+def _resolved(context: Context, obj: Json, steps: list[str], resolver: Resolver) -> list[Any]:
+    """Put the resolver's answer in the field at ``steps``; the objects that are now there."""
+    *outer, field = steps
+    found = []
+    for holder in _holders(obj, outer):
+        shown = resolver(context, obj, holder.get(field))
+        if shown is not None or field in holder:
+            holder[field] = shown
+        found += _several(shown)
+    return found
 
 
 def _holders(obj: Json, steps: list[str]) -> list[Json]:

@@ -151,12 +151,7 @@ def _build(context: Context, params: Json, *, currency: str) -> Json:
         "allow_promotion_codes": params.get("allow_promotion_codes"),
         "amount_subtotal": None,
         "amount_total": None,
-        "automatic_tax": {
-            "enabled": taxed,
-            "liability": {"type": "self"} if taxed else None,
-            "provider": "stripe" if taxed else None,
-            "status": "requires_location_inputs" if taxed else None,
-        },
+        "automatic_tax": _automatic_tax(taxed=taxed),
         "billing_address_collection": params.get("billing_address_collection"),
         "cancel_url": params.get("cancel_url"),
         "client_reference_id": params.get("client_reference_id"),
@@ -183,6 +178,15 @@ def _build(context: Context, params: Json, *, currency: str) -> Json:
         "total_details": None,
         "ui_mode": "hosted_page",
         "url": f"{context.config.public_url}/c/pay/{id}",
+    }
+
+
+def _automatic_tax(*, taxed: bool) -> Json:
+    return {
+        "enabled": taxed,
+        "liability": {"type": "self"} if taxed else None,
+        "provider": "stripe" if taxed else None,
+        "status": "requires_location_inputs" if taxed else None,
     }
 
 

@@ -1,0 +1,3 @@
+from tests.sandbox.fixtures import api, listener, running_sandbox, sandbox
+
+__all__ = ["api", "listener", "running_sandbox", "sandbox"]
