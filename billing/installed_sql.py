@@ -6,12 +6,27 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from django.db import connections
+from django.db import connections, transaction
 
 SQL_DIR = Path(__file__).parent / "sql"
 
 # Any function would do; this one cannot be missing.
 _HASH_ON = "ledger_refuse_write()"
+
+# Triggers stand on that one; it is replaced in place.
+_DROP_FUNCTIONS = """
+DO $$
+DECLARE
+    old regprocedure;
+BEGIN
+    FOR old IN SELECT oid FROM pg_proc
+        WHERE starts_with(proname, 'ledger_') AND proname <> 'ledger_refuse_write'
+          AND pronamespace = current_schema()::regnamespace
+    LOOP
+        EXECUTE 'DROP FUNCTION ' || old;
+    END LOOP;
+END $$
+"""
 
 
 def expected_hash() -> str:
@@ -32,8 +47,12 @@ def installed_hash(using: str = "default") -> str | None:
 
 
 def install(using: str = "default") -> None:
-    """Create or replace every function and trigger, and note their hash; repeating is harmless."""
-    with connections[using].cursor() as cursor:
+    """Put every function and trigger in place, all or none, and note their hash.
+
+    Functions whose arguments changed go first: an old twin would make calls ambiguous.
+    """
+    with transaction.atomic(using), connections[using].cursor() as cursor:
+        cursor.execute(_DROP_FUNCTIONS)
         for path in _files():
             cursor.execute(path.read_text())
         cursor.execute(f"COMMENT ON FUNCTION {_HASH_ON} IS '{expected_hash()}'")

@@ -309,6 +309,15 @@ class Hold(models.Model):
     group = models.CharField(max_length=200, db_column="group_key", db_index=True)
     # Null: it waits for a decision, e.g. a refund that the provider has not confirmed.
     deadline_at = models.DateTimeField(null=True)
+    # The transfer that captured it.
+    captured_by = models.ForeignKey(
+        Transfer,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
     # The month whose spend cap it counts against; null when it counts against none.
     cap_period_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
@@ -325,8 +334,8 @@ class Hold(models.Model):
                 name="hold_captures_no_more_than_it_holds",
             ),
             models.CheckConstraint(
-                condition=Q(state="captured", captured_minor__gt=0)
-                | (~Q(state="captured") & Q(captured_minor=0)),
+                condition=Q(state="captured", captured_minor__gt=0, captured_by__isnull=False)
+                | (~Q(state="captured") & Q(captured_minor=0, captured_by=None)),
                 name="only_captured_holds_captured",
             ),
         ]

@@ -31,24 +31,20 @@ def record(
     occurred_at: datetime,
 ) -> bool:
     """Store an outside message and ring for a worker; False when it was there before."""
-    stored = InboundEvent.objects.bulk_create(
-        [
-            InboundEvent(
-                rail=rail,
-                external_id=external_id,
-                kind=kind,
-                object_id=object_id,
-                payload=payload,
-                occurred_at=occurred_at,
-                next_attempt_at=clock.now(),
-            )
-        ],
-        ignore_conflicts=True,
+    event, is_new = InboundEvent.objects.get_or_create(
+        rail=rail,
+        external_id=external_id,
+        defaults={
+            "kind": kind,
+            "object_id": object_id,
+            "payload": payload,
+            "occurred_at": occurred_at,
+            "next_attempt_at": clock.now(),
+        },
     )
-    event = InboundEvent.objects.get(rail=rail, external_id=external_id)
     if event.state in (EventState.NEW, EventState.FAILED):
         doorbell.ring(HANDLE_TASK, event.pk)
-    return bool(stored)
+    return is_new
 
 
 def handle(event_id: int) -> None:

@@ -27,7 +27,11 @@ def keep(payment: Payment) -> None:
     """Book a new payment as unapplied; by policy it becomes credits at once."""
     clearing = ledger.system_account(rails.of(payment).clearing, payment.unit)
     leg = ledger.Leg(
-        clearing, account(payment), payment.amount_minor, Code.FUND, f"payment:{payment.pk}:fund"
+        clearing,
+        account(payment),
+        payment.amount_minor,
+        Code.FUND,
+        f"payment:{payment.pk}:unapplied",
     )
     ledger.post([leg], group=f"payment:{payment.pk}", occurred_at=payment.occurred_at)
     if settings.UNAPPLIED_POLICY == "credits" and can_become_credits(payment):

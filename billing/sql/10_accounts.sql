@@ -66,6 +66,16 @@ BEGIN
     END IF;
 END $$;
 
+-- These codes say what a lot's units became; a debit under one of them could not be undone.
+CREATE OR REPLACE FUNCTION ledger__check_debit(p_amount bigint, p_code text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM ledger__check_positive(p_amount);
+    IF p_code IN ('revoke', 'expire', 'debt_payment', 'debt_payment_back') THEN
+        RAISE EXCEPTION 'code % is the ledger''s own', p_code USING ERRCODE = 'LG006';
+    END IF;
+END $$;
+
 -- A key that somebody else's act took breaks the unique constraint; ledger.py says so.
 CREATE OR REPLACE FUNCTION ledger__insert_transfer(
     p_source bigint, p_target bigint, p_amount bigint, p_code text, p_key text, p_group text,

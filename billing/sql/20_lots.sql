@@ -67,7 +67,8 @@ BEGIN
 END $$;
 
 -- Gives back, newest use first, what a transfer took. Units of a lot that has expired meanwhile
--- come back as a new lot of 30 days at the same cost.
+-- come back as a new lot of 30 days at the same cost. Revenue that returned units had earned is
+-- booked back at once: ledger_recognise looks only at lots with deferred money.
 CREATE OR REPLACE FUNCTION ledger__return_units(
     p_taken_by bigint, p_amount bigint, p_from text, p_back billing_transfer, p_at timestamptz
 ) RETURNS void
@@ -93,6 +94,9 @@ BEGIN
         WHERE id = u.lot_id AND (expires_at IS NULL OR expires_at > p_at);
         IF NOT FOUND THEN
             PERFORM ledger__replace_expired(u.lot_id, part, p_from, p_back, p_at);
+        ELSIF EXISTS (SELECT FROM billing_lot
+                      WHERE id = u.lot_id AND recognised_minor + breakage_minor > 0) THEN
+            PERFORM ledger__book_revenue(u.lot_id, 0, p_at);
         END IF;
     END LOOP;
     IF missing > 0 THEN

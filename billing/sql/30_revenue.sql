@@ -146,6 +146,7 @@ DECLARE
     t billing_transfer;
     source bigint;
     deferred bigint;
+    refunded bigint;
 BEGIN
     PERFORM ledger__check_positive(p_amount);
     SELECT * INTO l FROM billing_lot WHERE id = p_lot FOR NO KEY UPDATE;
@@ -158,8 +159,11 @@ BEGIN
         END IF;
         RETURN t;
     END IF;
-    IF p_amount > l.refunded_minor THEN
-        RAISE EXCEPTION 'lot % was refunded only %', p_lot, l.refunded_minor USING ERRCODE = 'LG007';
+    -- Money that moved on to a replacement lot was not refunded.
+    refunded := l.refunded_minor - coalesce(
+        (SELECT sum(cost_minor) FROM billing_lot WHERE replaces_id = p_lot), 0);
+    IF p_amount > refunded THEN
+        RAISE EXCEPTION 'lot % was refunded only %', p_lot, refunded USING ERRCODE = 'LG007';
     END IF;
     t := ledger__insert_transfer(
         source, deferred, p_amount, 'refund_failed', p_key, p_group, p_at);

@@ -17,8 +17,8 @@ BEGIN
     IF FOUND THEN
         SELECT * INTO l FROM billing_lot WHERE transfer_id = t.id ORDER BY id LIMIT 1;
         IF (t.source_id, t.target_id, t.amount_minor, t.code) <> (source, p_wallet, p_amount, p_code)
-           OR (l.origin, l.promotional, l.cost_minor, l.priority)
-              IS DISTINCT FROM (p_origin, p_promotional, p_cost, p_priority::smallint)
+           OR (l.origin, l.promotional, l.cost_minor, l.cost_asset, l.priority)
+              IS DISTINCT FROM (p_origin, p_promotional, p_cost, p_cost_asset, p_priority::smallint)
            OR l.expires_at IS DISTINCT FROM p_expires_at THEN
             PERFORM ledger__mismatch(p_key);
         END IF;

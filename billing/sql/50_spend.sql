@@ -103,7 +103,7 @@ BEGIN
         END IF;
         RETURN t;
     END IF;
-    PERFORM ledger__check_positive(p_amount);
+    PERFORM ledger__check_debit(p_amount, p_code);
     PERFORM ledger__refuse_debtor(w);
     plan := ledger__plan_burn(p_wallet, p_amount, p_at, false);
     IF plan.missing > 0 THEN
@@ -178,7 +178,7 @@ BEGIN
         FROM ledger__replayed_debit(w, target, p_amount, p_code, p_key);
         RETURN;
     END IF;
-    PERFORM ledger__check_positive(p_amount);
+    PERFORM ledger__check_debit(p_amount, p_code);
     plan := ledger__plan_burn(p_wallet, p_amount, p_at, false);
     IF p_shortfall IS NULL AND (plan.missing > 0 OR ledger__debt(w) > 0
        OR (w.cap_minor IS NOT NULL AND ledger__cap_room(w, p_at) < p_amount)) THEN

@@ -19,10 +19,7 @@ BEGIN
         END IF;
         RETURN h;
     END IF;
-    PERFORM ledger__check_positive(p_amount);
-    IF p_code = 'revoke' THEN
-        RAISE EXCEPTION 'revoke is for ledger_pin' USING ERRCODE = 'LG006';
-    END IF;
+    PERFORM ledger__check_debit(p_amount, p_code);
     PERFORM ledger__refuse_debtor(w);
     plan := ledger__plan_burn(p_wallet, p_amount, p_at, false);
     IF plan.missing > 0 THEN
@@ -34,7 +31,7 @@ BEGIN
 END $$;
 
 -- Pins up to an amount of one lot's free units for a refund, expired or not, without deadline.
--- Returns null when nothing of the lot is free.
+-- Returns null when nothing of the lot is free. A replay may name a larger amount than was free.
 CREATE OR REPLACE FUNCTION ledger_pin(
     p_hold uuid, p_lot bigint, p_amount bigint, p_key text, p_group text, p_at timestamptz
 ) RETURNS billing_hold
@@ -49,7 +46,8 @@ BEGIN
     w := ledger__lock_wallet(l.account_id);
     SELECT * INTO h FROM billing_hold WHERE key = p_key;
     IF FOUND THEN
-        IF h.account_id <> w.id OR h.code <> 'revoke' THEN
+        IF h.code <> 'revoke' OR p_amount < h.amount_minor OR NOT EXISTS (
+            SELECT FROM billing_holdlot WHERE hold_id = h.id AND lot_id = p_lot) THEN
             PERFORM ledger__mismatch(p_key);
         END IF;
         RETURN h;
@@ -119,8 +117,8 @@ DECLARE
 BEGIN
     SELECT * INTO t FROM billing_transfer WHERE key = p_key;
     IF FOUND THEN
-        IF (t.source_id, t.target_id, t.amount_minor, h.captured_minor)
-           <> (h.account_id, target, p_amount, p_amount) THEN
+        IF h.captured_by_id IS DISTINCT FROM t.id
+           OR (t.target_id, t.amount_minor) <> (target, p_amount) THEN
             PERFORM ledger__mismatch(p_key);
         END IF;
         RETURN t;
@@ -146,7 +144,8 @@ BEGIN
     UPDATE billing_ledgeraccount SET balance_minor = balance_minor - p_amount
     WHERE id = h.account_id;
     PERFORM ledger__uncount_cap(h, h.amount_minor - p_amount);
-    UPDATE billing_hold SET state = 'captured', captured_minor = p_amount, closed_at = p_at
+    UPDATE billing_hold
+    SET state = 'captured', captured_minor = p_amount, captured_by_id = t.id, closed_at = p_at
     WHERE id = p_hold;
     PERFORM ledger__pay_debt_after(h, p_at);
     RETURN t;

@@ -17,7 +17,7 @@ DECLARE
 BEGIN
     PERFORM ledger__check_positive(p_amount);
     IF EXISTS (SELECT FROM billing_transfer WHERE key = p_key) THEN
-        RETURN QUERY SELECT * FROM ledger__replayed_unwind(p_original, p_amount, p_key);
+        RETURN QUERY SELECT * FROM ledger__replayed_unwind(p_original, p_amount, p_code, p_key);
         RETURN;
     END IF;
     FOR o IN
@@ -61,22 +61,25 @@ BEGIN
     JOIN billing_ledgeraccount s ON s.id = t.source_id
     JOIN billing_ledgeraccount w
       ON w.owner_id = s.owner_id AND w.asset = s.asset AND w.role = 'wallet'
-    WHERE t.key = p_key AND s.role IN ('wallet', 'debt', 'accrued');
+    WHERE t.key = p_key AND s.role IN ('wallet', 'debt', 'accrued')
+      AND t.code NOT IN ('expire', 'debt_payment', 'debt_payment_back');
     IF found_id IS NULL THEN
         RAISE EXCEPTION 'no debit of a wallet has the key %', p_key USING ERRCODE = 'LG006';
     END IF;
     RETURN found_id;
 END $$;
 
-CREATE OR REPLACE FUNCTION ledger__replayed_unwind(p_original text, p_amount bigint, p_key text)
-RETURNS SETOF billing_transfer
+CREATE OR REPLACE FUNCTION ledger__replayed_unwind(
+    p_original text, p_amount bigint, p_code text, p_key text
+) RETURNS SETOF billing_transfer
 LANGUAGE plpgsql AS $$
 DECLARE
     known bigint;
 BEGIN
     SELECT sum(t.amount_minor) INTO known
     FROM billing_transfer t JOIN billing_transfer o ON o.id = t.reverses_id
-    WHERE t.key IN (p_key, p_key || ':rest') AND o.key IN (p_original, p_original || ':short');
+    WHERE t.key IN (p_key, p_key || ':rest') AND o.key IN (p_original, p_original || ':short')
+      AND t.code = p_code;
     IF known IS DISTINCT FROM p_amount THEN
         PERFORM ledger__mismatch(p_key);
     END IF;
@@ -141,7 +144,8 @@ DECLARE
 BEGIN
     SELECT * INTO t FROM billing_transfer WHERE key = p_key;
     IF FOUND THEN
-        IF (t.target_id, t.amount_minor, t.code) <> (revoked, p_amount, 'revoke') THEN
+        IF (t.target_id, t.amount_minor, t.code) <> (revoked, p_amount, 'revoke')
+           OR t.source_id <> (ledger_open_account(w.owner_id, 'debt', 'debt', w.asset)).id THEN
             PERFORM ledger__mismatch(p_key);
         END IF;
         RETURN t;

@@ -12,6 +12,10 @@ DECLARE
     covered bigint;
 BEGIN
     PERFORM ledger__lock_counters(p_legs);
+    -- Legs between system accounts have no row to wait at: the same key at the same time waits here.
+    PERFORM pg_advisory_xact_lock(k.hash)
+    FROM (SELECT DISTINCT hashtextextended(l.leg ->> 'key', 0) AS hash
+          FROM jsonb_array_elements(p_legs) AS l(leg) ORDER BY 1) k;
     FOR leg IN
         SELECT * FROM jsonb_to_recordset(p_legs) AS x(
             source bigint, target bigint, amount bigint, code text, key text,
@@ -20,7 +24,8 @@ BEGIN
         PERFORM ledger__check_positive(leg.amount);
         IF EXISTS (SELECT FROM billing_transfer t WHERE t.key = leg.key) THEN
             RETURN QUERY SELECT * FROM ledger__replayed_leg(
-                leg.source, leg.target, leg.amount, leg.code, leg.key, leg.shortfall);
+                leg.source, leg.target, leg.amount, leg.code, leg.key, leg.shortfall,
+                leg.reverses);
             CONTINUE;
         END IF;
         covered := leg.amount;
@@ -86,6 +91,11 @@ BEGIN
     IF a.kind = 'balance' AND a.balance_minor - a.held_minor < p_amount THEN
         PERFORM ledger__insufficient(p_amount, a.balance_minor - a.held_minor);
     END IF;
+    SELECT * INTO a FROM billing_ledgeraccount WHERE id = p_target;
+    IF a.kind = 'debt' AND a.balance_minor + p_amount > 0 THEN
+        RAISE EXCEPTION '% owes only %, not %', p_target, -a.balance_minor, p_amount
+            USING ERRCODE = 'LG007';
+    END IF;
     UPDATE billing_ledgeraccount SET balance_minor = balance_minor - p_amount
     WHERE id = p_source AND kind <> 'system';
     UPDATE billing_ledgeraccount SET balance_minor = balance_minor + p_amount
@@ -95,7 +105,8 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION ledger__replayed_leg(
-    p_source bigint, p_target bigint, p_amount bigint, p_code text, p_key text, p_shortfall bigint
+    p_source bigint, p_target bigint, p_amount bigint, p_code text, p_key text, p_shortfall bigint,
+    p_reverses bigint
 ) RETURNS SETOF billing_transfer
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -104,6 +115,7 @@ DECLARE
 BEGIN
     SELECT sum(amount_minor), count(*) FILTER (
         WHERE target_id <> p_target OR code <> p_code
+           OR reverses_id IS DISTINCT FROM p_reverses
            OR NOT (source_id = p_source OR source_id IS NOT DISTINCT FROM p_shortfall))
     INTO known, others
     FROM billing_transfer WHERE key IN (p_key, p_key || ':short');

@@ -24,7 +24,12 @@ class LoopbackClient(RequestsClient):
     """Refuses every address that is not this machine: the sandbox must never reach Stripe."""
 
     def _request_internal(
-        self, method: str, url: str, headers: Any, post_data: Any, is_streaming: bool
+        self,
+        method: str,
+        url: str,
+        headers: Any,
+        post_data: Any,
+        is_streaming: bool,  # noqa: FBT001 - the library's own signature
     ) -> Any:
         host = urlsplit(url).hostname
         if host not in LOOPBACK:

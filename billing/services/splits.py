@@ -1,0 +1,114 @@
+"""Splits: a sale's net shared between a creator and the house, and taken back by refunds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from accounts.models import Customer
+from billing import ledger
+from billing.catalogue import BPS
+from billing.errors import ExceedsOriginal, IdempotencyMismatch
+from billing.models import Code, LedgerAccount, Split, Transfer
+from billing.money import Money, asset, share_floor, share_half_even
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a net amount is shared; the version says which rule a sale was made under."""
+
+    creator_bps: int
+    version: str
+
+    def creator_minor(self, net_minor: int) -> int:
+        """floor(net × bps / 10000): the house has what rounding leaves."""
+        return share_floor(net_minor, self.creator_bps, BPS)
+
+
+@transaction.atomic
+def book(
+    key: str, *, net: Money, creator: Customer, rule: Rule, source: LedgerAccount, at: datetime
+) -> Split:
+    """Share ``net`` out of ``source`` between creator and platform_fee, once per key.
+
+    Raises IdempotencyMismatch when the key comes back with another sale.
+    """
+    split, is_new = Split.objects.get_or_create(
+        key=key,
+        defaults={
+            "creator": creator,
+            "asset": net.asset.code,
+            "net_minor": net.amount_minor,
+            "creator_minor": rule.creator_minor(net.amount_minor),
+            "creator_bps": rule.creator_bps,
+            "rule_version": rule.version,
+        },
+    )
+    if not is_new:
+        if (split.creator_id, split.asset, split.net_minor) != (
+            creator.pk,
+            net.asset.code,
+            net.amount_minor,
+        ):
+            raise IdempotencyMismatch
+        return split
+    creator_account = ledger.balance_account(creator, "creator", net.asset)
+    platform = ledger.system_account("platform_fee", net.asset)
+    shares = [
+        (creator_account, split.creator_minor, f"{key}:creator"),
+        (platform, split.platform_minor, f"{key}:platform"),
+    ]
+    legs = [
+        ledger.Leg(source, target, minor, Code.SHARE, name)
+        for target, minor, name in shares
+        if minor
+    ]
+    ledger.post(legs, group=key, occurred_at=at)
+    return split
+
+
+@transaction.atomic
+def reverse(
+    key: str, *, refund_key: str, refunded_net_minor: int, target: str, at: datetime
+) -> Split:
+    """Take a refund's net back from both shares into the system role ``target``.
+
+    Once per ``refund_key``. Cumulative for the creator: round(creator × refunded / net) less what was taken before, so many
+    small refunds take exactly what one would. What the creator's balance does not cover goes to
+    ``creator_debt``. Raises ExceedsOriginal beyond the sale's net.
+    """
+    split = Split.objects.select_for_update().select_related("creator").get(key=key)
+    legs_known = [f"{refund_key}:creator", f"{refund_key}:platform"]
+    if Transfer.objects.filter(key__in=legs_known).exists():
+        return split
+    refunded = split.refunded_net_minor + refunded_net_minor
+    if refunded_net_minor <= 0 or refunded > split.net_minor:
+        raise ExceedsOriginal
+    creator_total = share_half_even(split.creator_minor, refunded, split.net_minor)
+    from_creator = creator_total - split.reversed_creator_minor
+    unit = asset(split.asset)
+    into = ledger.system_account(target, unit)
+    legs = [
+        ledger.Leg(
+            ledger.balance_account(split.creator, "creator", unit),
+            into,
+            from_creator,
+            Code.REFUND,
+            f"{refund_key}:creator",
+            shortfall=ledger.debt_account(split.creator, "creator_debt", unit),
+        ),
+        ledger.Leg(
+            ledger.system_account("platform_fee", unit),
+            into,
+            refunded_net_minor - from_creator,
+            Code.REFUND,
+            f"{refund_key}:platform",
+        ),
+    ]
+    ledger.post([leg for leg in legs if leg.amount_minor], group=key, occurred_at=at)
+    split.refunded_net_minor = refunded
+    split.reversed_creator_minor = creator_total
+    split.save(update_fields=["refunded_net_minor", "reversed_creator_minor"])
+    return split
