@@ -70,6 +70,7 @@ class Portal:
         self.sandbox_url = f"http://127.0.0.1:{self.sandbox_port}"
         self.webhook_secret = WEBHOOK_SECRET
         self.database = ""
+        self.redis_url = ""
         self._more_env = env or {}
         self._env: dict[str, str] = {}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -80,7 +81,8 @@ class Portal:
         with unblocked():
             self.database = database.create()
         self._redis = environment.own_redis()
-        self._env = self._environment(self._redis.join())
+        self.redis_url = self._redis.join()
+        self._env = self._environment(self.redis_url)
         try:
             for name in self.processes:
                 self._launch(name)
