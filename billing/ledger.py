@@ -258,7 +258,8 @@ def pin(lot: Lot, amount_minor: int, *, key: str, group: str, occurred_at: datet
     It has no deadline, and capturing it counts as revoked. None when nothing of the lot is free.
     """
     hold = _one(Hold, "ledger_pin", ids.uuid7(), lot.pk, amount_minor, key, group, occurred_at)
-    return hold if hold.pk else None
+    # PostgreSQL answers "nothing" as a row of nulls.
+    return hold if hold.key is not None else None  # type: ignore[redundant-expr]
 
 
 def capture(

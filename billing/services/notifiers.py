@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -21,4 +22,4 @@ def register(name: str, notifier: Notifier) -> None:
 def tell(what: str, subject: Any) -> None:
     """Tell every notifier once the transaction has committed; their failures stay theirs."""
     for notifier in _NOTIFIERS.values():
-        transaction.on_commit(lambda notifier=notifier: notifier(what, subject), robust=True)
+        transaction.on_commit(partial(notifier, what, subject), robust=True)

@@ -75,9 +75,9 @@ def reverse(
 ) -> Split:
     """Take a refund's net back from both shares into the system role ``target``.
 
-    Once per ``refund_key``. Cumulative for the creator: round(creator × refunded / net) less what was taken before, so many
-    small refunds take exactly what one would. What the creator's balance does not cover goes to
-    ``creator_debt``. Raises ExceedsOriginal beyond the sale's net.
+    Once per ``refund_key``. Cumulative for the creator, round(creator × refunded / net) less what
+    was taken before, so that many small refunds take exactly what one would. What the creator's
+    balance does not cover goes to ``creator_debt``. Raises ExceedsOriginal beyond the sale's net.
     """
     split = Split.objects.select_for_update().select_related("creator").get(key=key)
     legs_known = [f"{refund_key}:creator", f"{refund_key}:platform"]

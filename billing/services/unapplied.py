@@ -79,6 +79,8 @@ def assign(payment_id: UUID, customer: Customer) -> Payment:
 
 def become_credits(payment: Payment) -> None:
     """Make an order of credits for the payment's net at the catalogue rate, and close it."""
+    if payment.customer is None:
+        raise Conflict("Say first who paid.")
     pack = catalogue.current().credits_for(payment.net, slug="unapplied")
     item = credit_packs.sold(pack, payment.unit)
     order = Order.objects.create(

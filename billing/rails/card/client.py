@@ -23,18 +23,23 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 class LoopbackClient(RequestsClient):
     """Refuses every address that is not this machine: the sandbox must never reach Stripe."""
 
-    def _request_internal(
-        self,
-        method: str,
-        url: str,
-        headers: Any,
-        post_data: Any,
-        is_streaming: bool,  # noqa: FBT001 - the library's own signature
+    def request(
+        self, method: str, url: str, headers: Any, post_data: Any = None, **rest: Any
     ) -> Any:
-        host = urlsplit(url).hostname
-        if host not in LOOPBACK:
-            raise RuntimeError(f"refusing to call {host}: this portal talks to its sandbox only")
-        return super()._request_internal(method, url, headers, post_data, is_streaming)
+        _require_loopback(url)
+        return super().request(method, url, headers, post_data, **rest)
+
+    def request_stream(
+        self, method: str, url: str, headers: Any, post_data: Any = None, **rest: Any
+    ) -> Any:
+        _require_loopback(url)
+        return super().request_stream(method, url, headers, post_data, **rest)
+
+
+def _require_loopback(url: str) -> None:
+    host = urlsplit(url).hostname
+    if host not in LOOPBACK:
+        raise RuntimeError(f"refusing to call {host}: this portal talks to its sandbox only")
 
 
 def configure() -> None:

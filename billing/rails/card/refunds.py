@@ -54,9 +54,8 @@ def sync(found: objects.Object) -> Payment | None:
         logger.info("refund of a payment that is not ours", extra={"refund": found["id"]})
         return None
     answer = _answer(found)
-    known = (
-        Refund.objects.filter(external_id=answer.external_id).first()
-        or Refund.objects.filter(pk=(found.get("metadata") or {}).get("refund_id")).first()
+    known = Refund.objects.filter(external_id=answer.external_id).first() or _ours(
+        payment, (found.get("metadata") or {}).get("refund_id")
     )
     if known is not None:
         refunds.record(known.pk, answer)
@@ -68,6 +67,11 @@ def sync(found: objects.Object) -> Payment | None:
             answer=answer,
         )
     return payment
+
+
+def _ours(payment: Payment, refund_id: str | None) -> Refund | None:
+    """The row named in the metadata; anybody may write there, so it must be of that payment."""
+    return next((row for row in payment.refunds.all() if str(row.pk) == refund_id), None)
 
 
 def _payment(found: objects.Object) -> Payment | None:
