@@ -15,7 +15,7 @@ from billing.models.ledger import (
     Transfer,
 )
 from billing.models.orders import Order, OrderStatus
-from billing.models.payments import Payment, Refund, RefundState
+from billing.models.payments import Payment, Refund, RefundState, UnappliedPayment
 from billing.models.rails import RailCustomer
 from billing.models.splits import Split
 from billing.models.staff import StaffAction
@@ -42,4 +42,5 @@ __all__ = [
     "Split",
     "StaffAction",
     "Transfer",
+    "UnappliedPayment",
 ]

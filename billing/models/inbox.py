@@ -38,6 +38,7 @@ class InboundEvent(models.Model):
     mirror_error = models.TextField(blank=True)
 
     class Meta:
+        default_permissions = ("view",)
         constraints = [
             models.UniqueConstraint(
                 fields=["rail", "external_id"], name="inbound_event_once_per_rail"

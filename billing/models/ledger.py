@@ -61,6 +61,7 @@ class LedgerAccount(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        default_permissions = ("view",)
         constraints = [
             models.UniqueConstraint(
                 fields=["owner", "role", "asset"], name="one_account_per_role", nulls_distinct=False
@@ -130,6 +131,7 @@ class Transfer(models.Model):
     )
 
     class Meta:
+        default_permissions = ("view",)
         constraints = [
             models.CheckConstraint(
                 condition=Q(amount_minor__gt=0), name="transfer_amount_positive"
@@ -189,6 +191,7 @@ class Lot(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
+        default_permissions = ("view",)
         constraints = [
             models.CheckConstraint(
                 condition=Q(
@@ -270,6 +273,7 @@ class LotUse(models.Model):
     returned_minor = models.BigIntegerField(default=0)
 
     class Meta:
+        default_permissions = ("view",)
         constraints = [
             models.CheckConstraint(
                 condition=Q(
@@ -324,6 +328,7 @@ class Hold(models.Model):
     closed_at = models.DateTimeField(null=True)
 
     class Meta:
+        default_permissions = ("view",)
         constraints = [
             models.CheckConstraint(
                 condition=Q(
@@ -355,6 +360,7 @@ class HoldLot(models.Model):
     amount_minor = models.BigIntegerField()
 
     class Meta:
+        default_permissions = ("view",)
         constraints = [
             models.CheckConstraint(condition=Q(amount_minor__gt=0), name="pin_amount_positive")
         ]
@@ -373,6 +379,7 @@ class SpendCapPeriod(models.Model):
     used_minor = models.BigIntegerField(default=0)
 
     class Meta:
+        default_permissions = ("view",)
         constraints = [
             models.UniqueConstraint(fields=["account", "starts_at"], name="one_cap_period_a_month"),
             models.CheckConstraint(condition=Q(used_minor__gte=0), name="cap_use_not_negative"),
@@ -393,6 +400,7 @@ class AccountSnapshot(models.Model):
     balance_minor = models.DecimalField(max_digits=38, decimal_places=0)
 
     class Meta:
+        default_permissions = ("view",)
         constraints = [
             models.UniqueConstraint(fields=["account", "taken_at"], name="one_snapshot_a_moment")
         ]

@@ -55,6 +55,7 @@ class Order(models.Model):
     delivery_error = models.TextField(blank=True)
 
     class Meta:
+        default_permissions = ("view",)
         constraints = [
             models.CheckConstraint(
                 condition=Q(

@@ -41,6 +41,7 @@ class Payment(models.Model):
     settled_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        default_permissions = ("view",)
         constraints = [
             models.UniqueConstraint(fields=["rail", "external_id"], name="payment_once_per_rail"),
             models.CheckConstraint(
@@ -92,6 +93,15 @@ class Payment(models.Model):
         return Money(self.amount_minor - self.refunding_minor, self.unit)
 
 
+class UnappliedPayment(Payment):
+    """A payment that matched no order, as a list of its own for staff."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view",)
+        verbose_name = "unapplied payment"
+
+
 class RefundState(models.TextChoices):
     """Where a refund stands."""
 
@@ -135,6 +145,7 @@ class Refund(models.Model):
     closed_at = models.DateTimeField(null=True)
 
     class Meta:
+        default_permissions = ("view",)
         constraints = [
             models.CheckConstraint(
                 condition=Q(amount_minor__gt=0, tax_minor__gte=0, tax_minor__lte=F("amount_minor")),

@@ -15,6 +15,7 @@ class RailCustomer(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        default_permissions = ("view",)
         constraints = [
             models.UniqueConstraint(fields=["rail", "customer"], name="one_rail_id_per_customer"),
             models.UniqueConstraint(

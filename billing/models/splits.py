@@ -26,6 +26,7 @@ class Split(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        default_permissions = ("view",)
         constraints = [
             models.CheckConstraint(
                 condition=Q(

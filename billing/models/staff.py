@@ -11,6 +11,9 @@ from django.db.models.functions import Now
 class StaffAction(models.Model):
     """One act of a member of staff, with the reason they gave. Never changed afterwards."""
 
+    # Names this one act, e.g. by a number its form carried: a double click acts once.
+    key = models.CharField(max_length=100, unique=True)
+
     staff = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     # E.g. refund, credit_adjustment, apply_unapplied, handle_again.
     act = models.CharField(max_length=32)
@@ -22,6 +25,14 @@ class StaffAction(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        default_permissions = ("view",)
+        # What a member of staff may be allowed to do; a superuser may do all of it.
+        permissions = [
+            ("refund_payment", "Can refund payments"),
+            ("adjust_credits", "Can grant credits and take them away"),
+            ("apply_unapplied", "Can say whose unapplied money is and turn it into credits"),
+            ("handle_event_again", "Can have inbox events handled again"),
+        ]
         constraints = [
             models.CheckConstraint(condition=~Q(reason=""), name="staff_action_has_a_reason")
         ]
