@@ -9,35 +9,16 @@ out there; what is expired or past a deadline is judged by it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db import DatabaseError, IntegrityError, connection, models
-
 from accounts.models import Customer
-from billing import errors
 from billing.models import Hold, Kind, LedgerAccount, Lot, Transfer
 from billing.money import Asset
+from billing.sql_functions import many, number, one, rows
 from common import ids
-from common.errors import BillingError
-
-Row = TypeVar("Row", bound=models.Model)
-
-_REFUSALS: dict[str, type[BillingError]] = {
-    "LG001": errors.InsufficientFunds,
-    "LG002": errors.IdempotencyMismatch,
-    "LG003": errors.InDebt,
-    "LG004": errors.SpendCapReached,
-    "LG005": errors.HoldClosed,
-    "LG006": errors.NotPossible,
-    "LG007": errors.ExceedsOriginal,
-    "LG008": errors.LedgerWriteRefused,
-}
-
 
 # -- accounts -------------------------------------------------------------------------------------
 
@@ -74,7 +55,7 @@ def set_spend_cap(
 
     What was spent or is held since the month began counts at once. Replaces an earlier cap.
     """
-    _rows("ledger_set_cap", account.pk, cap_minor, anchor_at, zone, at)
+    rows("ledger_set_cap", account.pk, cap_minor, anchor_at, zone, at)
 
 
 # -- lots -----------------------------------------------------------------------------------------
@@ -101,7 +82,7 @@ def grant(
     A purchased (not promotional) lot pays the owner's debt first. ``cost_minor`` is the money it
     was bought with, net of tax, in ``cost_asset``.
     """
-    return _one(
+    return one(
         Lot,
         "ledger_grant",
         account.pk,
@@ -135,7 +116,7 @@ def spend(
     Raises InsufficientFunds when spendable lots do not cover it, InDebt while the owner owes,
     SpendCapReached, and IdempotencyMismatch.
     """
-    return _one(
+    return one(
         Transfer,
         "ledger_spend",
         account.pk,
@@ -177,7 +158,7 @@ def spend_many(debits: Sequence[Debit], *, occurred_at: datetime) -> list[DebitR
     An item that may not fall short and is not covered (or is refused by debt or cap) is ``short``
     and moves nothing; the others are not held up by it. Raises IdempotencyMismatch for the batch.
     """
-    rows = _rows(
+    found = rows(
         "ledger_spend_many",
         [d.account.pk for d in debits],
         [d.target for d in debits],
@@ -189,7 +170,7 @@ def spend_many(debits: Sequence[Debit], *, occurred_at: datetime) -> list[DebitR
         occurred_at,
         casts=("bigint[]", "text[]", "bigint[]", "text[]", "text[]", "text[]", "text[]", ""),
     )
-    return [DebitResult(**row) for row in rows]
+    return [DebitResult(**row) for row in found]
 
 
 def unwind(
@@ -201,7 +182,7 @@ def unwind(
     that has expired come back as a new lot of 30 days at the same cost. Raises ExceedsOriginal
     beyond what the debit took.
     """
-    return _many(
+    return many(
         Transfer, "ledger_unwind", original_key, amount_minor, code, key, group, occurred_at
     )
 
@@ -213,12 +194,12 @@ def claw_back(
 
     Purchased lots that are free pay that debt at once.
     """
-    return _one(Transfer, "ledger_claw_back", account.pk, amount_minor, key, group, occurred_at)
+    return one(Transfer, "ledger_claw_back", account.pk, amount_minor, key, group, occurred_at)
 
 
 def expire(*, occurred_at: datetime, limit: int = 500) -> int:
     """Expire what is left and not held of up to ``limit`` lots past their day; returns how many."""
-    return _number("ledger_expire", occurred_at, limit)
+    return number("ledger_expire", occurred_at, limit)
 
 
 # -- holds ----------------------------------------------------------------------------------------
@@ -238,7 +219,7 @@ def reserve(
 
     Raises InsufficientFunds, InDebt and SpendCapReached like a spend.
     """
-    return _one(
+    return one(
         Hold,
         "ledger_reserve",
         ids.uuid7(),
@@ -257,7 +238,7 @@ def pin(lot: Lot, amount_minor: int, *, key: str, group: str, occurred_at: datet
 
     It has no deadline, and capturing it counts as revoked. None when nothing of the lot is free.
     """
-    hold = _one(Hold, "ledger_pin", ids.uuid7(), lot.pk, amount_minor, key, group, occurred_at)
+    hold = one(Hold, "ledger_pin", ids.uuid7(), lot.pk, amount_minor, key, group, occurred_at)
     # PostgreSQL answers "nothing" as a row of nulls.
     return hold if hold.key is not None else None  # type: ignore[redundant-expr]
 
@@ -275,7 +256,7 @@ def capture(
 
     Raises HoldClosed when it was captured, released or expired before, ExceedsOriginal beyond it.
     """
-    return _one(
+    return one(
         Transfer,
         "ledger_capture",
         hold.pk,
@@ -289,12 +270,12 @@ def capture(
 
 def release(hold_id: UUID, *, occurred_at: datetime) -> Hold:
     """Give everything back; repeating it changes nothing. Raises HoldClosed once captured."""
-    return _one(Hold, "ledger_release", hold_id, occurred_at)
+    return one(Hold, "ledger_release", hold_id, occurred_at)
 
 
 def expire_holds(*, occurred_at: datetime, limit: int = 500) -> int:
     """Release up to ``limit`` holds past their deadline; returns how many."""
-    return _number("ledger_expire_holds", occurred_at, limit)
+    return number("ledger_expire_holds", occurred_at, limit)
 
 
 # -- money ----------------------------------------------------------------------------------------
@@ -330,14 +311,14 @@ def post(legs: Sequence[Leg], *, group: str, occurred_at: datetime) -> list[Tran
         }
         for leg in legs
     ]
-    return _many(
+    return many(
         Transfer, "ledger_post", json.dumps(payload), group, occurred_at, casts=("jsonb", "", "")
     )
 
 
 def recognise(*, occurred_at: datetime, limit: int = 500) -> int:
     """Book what up to ``limit`` lots have earned since last time; returns how many moved."""
-    return _number("ledger_recognise", occurred_at, limit)
+    return number("ledger_recognise", occurred_at, limit)
 
 
 def refund_cost(
@@ -353,7 +334,7 @@ def refund_cost(
 
     Raises ExceedsOriginal beyond what the lot cost less earlier refunds.
     """
-    return _many(
+    return many(
         Transfer,
         "ledger_refund_cost",
         lot.pk,
@@ -375,7 +356,7 @@ def unrefund_cost(
     occurred_at: datetime,
 ) -> Transfer:
     """Take a booked refund back because it failed: its money is deferred on the lot again."""
-    return _one(
+    return one(
         Transfer,
         "ledger_unrefund_cost",
         lot.pk,
@@ -389,65 +370,9 @@ def unrefund_cost(
 
 def snapshot(taken_at: datetime) -> int:
     """Keep the system accounts' balances before ``taken_at`` (a day ago or older), once each."""
-    return _number("ledger_snapshot", taken_at)
-
-
-# -- one round trip -------------------------------------------------------------------------------
+    return number("ledger_snapshot", taken_at)
 
 
 def _open(customer: Customer | None, role: str, kind: Kind, asset: Asset) -> LedgerAccount:
     owner = customer.pk if customer else None
-    return _one(LedgerAccount, "ledger_open_account", owner, role, str(kind), asset.code)
-
-
-def _one(model: type[Row], function: str, *args: Any) -> Row:
-    return _many(model, function, *args)[0]
-
-
-def _many(model: type[Row], function: str, *args: Any, casts: Sequence[str] = ()) -> list[Row]:
-    with _call(function, args, casts) as cursor:
-        columns = {column.name: place for place, column in enumerate(cursor.description)}
-        places = [columns[field.column] for field in model._meta.concrete_fields]
-        names = [field.attname for field in model._meta.concrete_fields]
-        return [
-            model.from_db("default", names, [row[place] for place in places])
-            for row in cursor.fetchall()
-        ]
-
-
-def _rows(function: str, *args: Any, casts: Sequence[str] = ()) -> list[dict[str, Any]]:
-    with _call(function, args, casts) as cursor:
-        names = [column.name for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def _number(function: str, *args: Any) -> int:
-    with _call(function, args, ()) as cursor:
-        return int(cursor.fetchone()[0])
-
-
-@contextmanager
-def _call(function: str, args: Sequence[Any], casts: Sequence[str]) -> Iterator[Any]:
-    places = [f"%s::{cast}" if cast else "%s" for cast in casts] or ["%s"] * len(args)
-    with _refusals(), connection.cursor() as cursor:
-        # The name is one of this module's own; values are bound.
-        cursor.execute(f"SELECT * FROM {function}({', '.join(places)})", args)  # noqa: S608
-        yield cursor
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Turn the SQL functions' own error codes into BillingErrors; anything else crashes."""
-    try:
-        yield
-    except IntegrityError as error:
-        diagnosis = getattr(error.__cause__, "diag", None)
-        broken = str(getattr(diagnosis, "constraint_name", None))
-        if broken.startswith(("billing_transfer_key", "billing_hold_key")):
-            raise errors.IdempotencyMismatch from error
-        raise
-    except DatabaseError as error:
-        refusal = _REFUSALS.get(getattr(error.__cause__, "sqlstate", None) or "")
-        if refusal is None:
-            raise
-        raise refusal from error
+    return one(LedgerAccount, "ledger_open_account", owner, role, str(kind), asset.code)

@@ -1,19 +1,9 @@
 """The tables of the money core, by noun."""
 
+from billing.models.holds import Hold, HoldLot, HoldState, SpendCapPeriod
 from billing.models.inbox import EventState, InboundEvent
-from billing.models.ledger import (
-    AccountSnapshot,
-    Code,
-    Hold,
-    HoldLot,
-    HoldState,
-    Kind,
-    LedgerAccount,
-    Lot,
-    LotUse,
-    SpendCapPeriod,
-    Transfer,
-)
+from billing.models.ledger import AccountSnapshot, Code, Kind, LedgerAccount, Transfer
+from billing.models.lots import Lot, LotUse
 from billing.models.orders import Order, OrderStatus
 from billing.models.payments import Payment, Refund, RefundState, UnappliedPayment
 from billing.models.rails import RailCustomer
