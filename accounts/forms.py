@@ -6,6 +6,8 @@ from zoneinfo import available_timezones
 
 from allauth.account.forms import AddEmailForm as AllauthAddEmailForm
 from allauth.account.forms import SignupForm as AllauthSignupForm
+from allauth.account.internal.flows.email_verification import send_verification_email_to_address
+from allauth.account.models import EmailAddress
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -24,12 +26,25 @@ def refuse_long_address(email: str) -> None:
 
 
 class AddEmailForm(AllauthAddEmailForm):  # type: ignore[misc]
-    """A new address to log in with."""
+    """A new address to log in with; the old one stays until the new one is confirmed."""
 
     def clean_email(self) -> str:
         """Refuse an address that is too long, before it is looked up."""
         refuse_long_address(self.cleaned_data["email"])
         return str(super().clean_email())
+
+    def save(self, request: HttpRequest) -> EmailAddress:
+        """Replace the address that waits to be confirmed, and send it its link.
+
+        django-allauth would take a log-in that was never confirmed for such an address too, and
+        leave the user without any.
+        """
+        with transaction.atomic():
+            waiting = EmailAddress.objects.filter(user=self.user, verified=False)
+            waiting.exclude(email=self.user.email).delete()
+            address = EmailAddress.objects.create(user=self.user, email=self.cleaned_data["email"])
+        send_verification_email_to_address(request, address)
+        return address
 
 
 class SignupForm(AllauthSignupForm):  # type: ignore[misc]

@@ -58,6 +58,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.CheckConstraint(
                 condition=models.Q(email=Lower(F("email"))), name="user_email_lower_case"
             ),
+            models.CheckConstraint(condition=~models.Q(email=""), name="user_has_email"),
         ]
 
     def __str__(self) -> str:

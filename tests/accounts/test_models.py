@@ -47,6 +47,13 @@ def test_a_user_needs_an_address() -> None:
         User.objects.create_user("")
 
 
+def test_a_user_cannot_lose_the_address() -> None:
+    user = make_person()
+
+    with pytest.raises(IntegrityError, match="user_has_email"), transaction.atomic():
+        User.objects.filter(pk=user.pk).update(email="")
+
+
 def test_a_user_without_password_cannot_log_in() -> None:
     assert not User.objects.create_user("ada@example.com").has_usable_password()
 

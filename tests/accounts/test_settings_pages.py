@@ -186,7 +186,7 @@ class TestProfile:
         page = browser.post("/settings/", form | change)
 
         assert page.status_code == 200
-        assert "text-error" in page.content.decode()
+        assert "text-red-700" in page.content.decode()
         assert Customer.objects.get(pk=browser.customer.pk).name == ""
 
     def test_nobody_grants_themselves_credit(self, browser: PersonClient) -> None:

@@ -41,7 +41,7 @@ def is_signed_in(client: Client) -> bool:
     return "_auth_user_id" in client.session
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 class TestSignUp:
     def test_it_makes_a_user_with_a_customer(self) -> None:
         client = Client()
@@ -125,7 +125,7 @@ class TestSignUp:
         page = sign_up(Client(), **({"email": "ada@example.com"} | changes))
 
         assert page.status_code == 200
-        assert "text-error" in page.content.decode()
+        assert "text-red-700" in page.content.decode()
         assert not User.objects.exists()
         assert not Customer.objects.exists()
 
@@ -135,19 +135,6 @@ class TestSignUp:
         user = User.objects.get()
         assert (user.is_staff, user.is_superuser, user.is_active) == (False, False, True)
 
-    def test_a_failure_half_way_leaves_nobody(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        # The far side of the transaction: the last row that sign-up writes cannot be written.
-        with connection.cursor() as cursor:
-            cursor.execute("ALTER TABLE accounts_membership ADD CONSTRAINT no CHECK (false)")
-        client = Client(raise_request_exception=False)
-
-        response = sign_up(client)
-
-        assert response.status_code == 500
-        assert not User.objects.exists()
-        assert not Customer.objects.exists()
-        assert not EmailAddress.objects.exists()
-
     def test_a_redirect_to_a_stranger_is_not_followed(self) -> None:
         for target in ("https://evil.example.com/", "//evil.example.com", "javascript:alert(1)"):
             client = Client()
@@ -155,6 +142,21 @@ class TestSignUp:
 
             assert "evil" not in response["Location"]
             assert "javascript" not in response["Location"]
+
+
+@pytest.mark.django_db
+def test_a_failure_half_way_leaves_nobody() -> None:
+    # The far side of the transaction: the last row that sign-up writes cannot be written.
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE accounts_membership ADD CONSTRAINT no CHECK (false)")
+    client = Client(raise_request_exception=False)
+
+    response = sign_up(client)
+
+    assert response.status_code == 500
+    assert not User.objects.exists()
+    assert not Customer.objects.exists()
+    assert not EmailAddress.objects.exists()
 
 
 @mandatory
@@ -179,7 +181,7 @@ def test_of_many_sign_ups_for_one_address_one_wins_and_nobody_crashes() -> None:
     assert User.objects.count() == Customer.objects.count() == EmailAddress.objects.count() == 1
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 class TestLogIn:
     def test_the_address_is_taken_in_any_case(self) -> None:
         make_person("ada@example.com")
@@ -276,7 +278,7 @@ class TestLogIn:
         assert client.session.session_key != before
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 class TestReset:
     def test_the_link_sets_a_new_password_once(self) -> None:
         user = make_person("ada@example.com")
@@ -308,7 +310,7 @@ class TestReset:
         assert "used before" in page.content.decode()
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 class TestChange:
     def test_a_new_address_counts_once_it_is_confirmed(self, browser: PersonClient) -> None:
         old = browser.user.email
@@ -330,12 +332,58 @@ class TestChange:
         assert User.objects.get().email == "new@example.com"
         assert Customer.objects.get().email == "books@example.com"
 
+    def test_a_log_in_that_was_never_confirmed_stays_until_the_new_one_is(self) -> None:
+        client = Client()
+        sign_up(client, "typo@example.com")
+        client.post("/accounts/email/", {"email": "second@example.com", "action_add": ""})
+        client.post("/accounts/email/", {"email": "third@example.com", "action_add": ""})
+
+        before = User.objects.get().email
+        waiting = set(EmailAddress.objects.values_list("email", flat=True))
+        client.post(link_in(mail.outbox[-1]))
+
+        assert before == "typo@example.com"
+        assert waiting == {"typo@example.com", "third@example.com"}
+        assert User.objects.get().email == Customer.objects.get().email == "third@example.com"
+        assert EmailAddress.objects.get().verified
+
+    def test_the_log_in_itself_cannot_be_removed(self, browser: PersonClient) -> None:
+        EmailAddress.objects.update(primary=False, verified=False)
+        browser.post("/accounts/email/", {"email": "new@example.com", "action_add": ""})
+
+        browser.post("/accounts/email/", {"email": browser.user.email, "action_remove": ""})
+
+        assert User.objects.get().email == browser.user.email
+        assert EmailAddress.objects.filter(email=browser.user.email).exists()
+
+    def test_a_change_can_be_called_off(self, browser: PersonClient) -> None:
+        browser.post("/accounts/email/", {"email": "new@example.com", "action_add": ""})
+        browser.post("/accounts/email/", {"email": "new@example.com", "action_remove": ""})
+
+        browser.post(link_in(mail.outbox[0]))
+
+        assert User.objects.get().email == browser.user.email
+
+    def test_an_address_somebody_took_meanwhile_is_not_taken_over(
+        self, browser: PersonClient
+    ) -> None:
+        browser.post("/accounts/email/", {"email": "new@example.com", "action_add": ""})
+        User.objects.create_user("new@example.com")
+
+        browser.post(link_in(mail.outbox[0]))
+
+        assert "Unable to confirm" in browser.get("/settings/").content.decode()
+        assert User.objects.get(pk=browser.user.pk).email == browser.user.email
+        old = EmailAddress.objects.get(email=browser.user.email)
+        assert (old.primary, old.verified) == (True, True)
+        assert not EmailAddress.objects.get(email="new@example.com").verified
+
     @pytest.mark.parametrize("email", ["nonsense", "a" * 250 + "@example.com", "a\0@example.com"])
     def test_nonsense_is_no_new_address(self, browser: PersonClient, email: str) -> None:
         page = browser.post("/accounts/email/", {"email": email, "action_add": ""})
 
         assert page.status_code == 200
-        assert "text-error" in page.content.decode()
+        assert "text-red-700" in page.content.decode()
         assert EmailAddress.objects.count() == 1
 
     def test_the_password_changes_only_with_the_old_one(self, browser: PersonClient) -> None:
@@ -396,6 +444,19 @@ def test_pages_for_the_signed_in_wear_our_layout(browser: PersonClient, path: st
     assert page.status_code == 200
     assert_in_our_layout(page.content.decode())
     assert "Log out" in page.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+@override_settings(EMAIL_BACKEND="django.core.mail.backends.smtp.EmailBackend", EMAIL_PORT=9)
+def test_a_mail_server_that_is_down_breaks_nothing_and_tells_nothing() -> None:
+    make_person("ada@example.com")
+
+    signed_up = sign_up(Client(), "bob@example.com")
+    known = Client().post(RESET, {"email": "ada@example.com"})
+    unknown = Client().post(RESET, {"email": "nobody@example.com"})
+
+    assert signed_up.status_code == known.status_code == unknown.status_code == 302
+    assert User.objects.filter(email="bob@example.com").exists()
 
 
 @pytest.mark.django_db
