@@ -97,5 +97,5 @@ node_modules/.installed: package.json package-lock.json requirements-node.txt | 
 static/dist/app.css: node_modules/.installed $(CSS_SOURCES)
 	@echo "Building the style sheet"
 	@mkdir -p var
-	@npm run --silent build 2>var/build.log || { cat var/build.log >&2; exit 1; }
+	@npm run --silent build >var/build.log 2>&1 || { cat var/build.log >&2; exit 1; }
 	@touch $@

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from billing_project.paths import BASE_DIR
+from billing_project.paths import BASE_DIR, VAR_DIR
 
 Say = Callable[[str], None]
 TICK_SECONDS = 2
@@ -41,7 +41,7 @@ def collect_static(say: Say) -> None:
     sources = [
         *(BASE_DIR / "static" / "dist").rglob("*"),
         BASE_DIR / "requirements.txt",
-        *BASE_DIR.glob("*/static/**/*"),
+        *(file for file in BASE_DIR.glob("*/static/**/*") if VAR_DIR not in file.parents),
     ]
     newest = max((file.stat().st_mtime for file in sources if file.is_file()), default=0)
     if manifest.exists() and manifest.stat().st_mtime > newest:

@@ -13,7 +13,7 @@ def main() -> None:
     with startup.one_line_errors():
         host = env.text("HOST", "127.0.0.1")
         workers = env.integer("WEB_WORKERS", 2, minimum=1, maximum=64)
-        threads = env.integer("WEB_THREADS", 8, minimum=1, maximum=256)
+        threads = env.integer("WEB_THREADS", 4, minimum=1, maximum=256)
     from django.conf import settings
     from django.db import connections
     from granian.constants import Interfaces
