@@ -1,0 +1,133 @@
+"""What staff do by hand: each act and its reason in the log, both or neither, once per key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import TextChoices
+
+from accounts.models import Customer, User
+from billing.errors import IdempotencyMismatch
+from billing.models import InboundEvent, Payment, StaffAction
+from billing.money import Money
+from billing.services import inbox, refunds, unapplied
+from common.errors import InvalidInput
+
+Detail = dict[str, Any]
+
+
+class Act(TextChoices):
+    """What staff can do here; other apps may log acts of their own."""
+
+    REFUND = "refund", "Refunded a payment"
+    GRANT_CREDITS = "grant_credits", "Granted credits"
+    TAKE_CREDITS = "take_credits", "Took credits away"
+    APPLY_UNAPPLIED = "apply_unapplied", "Turned unapplied money into credits"
+    ASSIGN_PAYER = "assign_payer", "Said who paid"
+    HANDLE_AGAIN = "handle_again", "Had an event handled again"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Who acts and why. ``key`` names the one act, so that a repeated submission acts once."""
+
+    staff: User
+    reason: str
+    key: str
+
+
+def done(key: str) -> StaffAction | None:
+    """What was done under that key, if anything."""
+    return StaffAction.objects.filter(key=key).first()
+
+
+@transaction.atomic
+def once(
+    note: Note, act: str, *, subject: str, customer: Customer | None, do: Callable[[], Detail]
+) -> StaffAction:
+    """Do something and log it, both or neither, once per key; ``do`` returns what to log of it.
+
+    A key that was used before returns its first action. Raises IdempotencyMismatch when it comes
+    back for something else, and InvalidInput without a reason.
+    """
+    if not note.reason.strip():
+        raise InvalidInput("Say why.", fields={"reason": ["Say why."]})
+    _wait_for_twin(note.key)
+    before = done(note.key)
+    if before is None:
+        return record(note, act, subject=subject, customer=customer, detail=do())
+    if (before.staff_id, before.act, before.subject) != (note.staff.pk, act, subject):
+        raise IdempotencyMismatch
+    return before
+
+
+def record(
+    note: Note, act: str, *, subject: str, customer: Customer | None, detail: Detail
+) -> StaffAction:
+    """Log an act; call it in the transaction of the act itself."""
+    return StaffAction.objects.create(
+        key=note.key,
+        staff=note.staff,
+        act=act,
+        subject=subject,
+        customer=customer,
+        reason=note.reason.strip(),
+        detail=detail,
+    )
+
+
+def refund(note: Note, payment: Payment, amount: Money, *, forced: bool) -> StaffAction:
+    """Ask for a refund of exactly ``amount``; see ``refunds.request`` for what it refuses."""
+
+    def do() -> Detail:
+        made = refunds.request(
+            payment.pk,
+            reason=note.reason,
+            amount_minor=amount.amount_minor,
+            forced=forced,
+            by=note.staff,
+        )
+        return {"refund": str(made.pk), "amount": str(amount), "forced": forced}
+
+    return once(note, Act.REFUND, subject=f"payment:{payment.pk}", customer=payment.customer, do=do)
+
+
+def apply_as_credits(note: Note, payment: Payment) -> StaffAction:
+    """Turn an unapplied payment into credits. Raises Conflict when that is not possible."""
+
+    def do() -> Detail:
+        applied = unapplied.apply_as_credits(payment.pk)
+        return {"order": str(applied.order_id), "amount": str(applied.amount)}
+
+    subject = f"payment:{payment.pk}"
+    return once(note, Act.APPLY_UNAPPLIED, subject=subject, customer=payment.customer, do=do)
+
+
+def assign_payer(note: Note, payment: Payment, customer: Customer) -> StaffAction:
+    """Say who an unknown payer was. Raises Conflict when that is known already."""
+
+    def do() -> Detail:
+        assigned = unapplied.assign(payment.pk, customer)
+        return {"customer": str(customer.pk), "amount": str(assigned.amount)}
+
+    subject = f"payment:{payment.pk}"
+    return once(note, Act.ASSIGN_PAYER, subject=subject, customer=customer, do=do)
+
+
+def handle_again(note: Note, event: InboundEvent) -> StaffAction:
+    """Put a stored event back in the queue; handlers act once all the same."""
+
+    def do() -> Detail:
+        inbox.handle_again(event.pk)
+        return {"event": event.external_id, "kind": event.kind, "was": event.state}
+
+    return once(note, Act.HANDLE_AGAIN, subject=f"event:{event.pk}", customer=None, do=do)
+
+
+def _wait_for_twin(key: str) -> None:
+    """Let a second submission of the same form wait until the first has committed."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"staff:{key}"])
