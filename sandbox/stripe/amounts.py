@@ -96,7 +96,7 @@ def display(amount: int, currency: str) -> str:
     """An amount as a person writes it."""
     if currency in ZERO_DECIMAL:
         return f"{amount:,} {currency.upper()}"
-    sign = "-" if amount < 0 else ""
+    sign = "−" if amount < 0 else ""
     whole, part = divmod(abs(amount), 100)
     written = f"{whole:,}.{part:02d}"
     return f"{sign}${written}" if currency == "usd" else f"{sign}{written} {currency.upper()}"

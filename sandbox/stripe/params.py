@@ -47,6 +47,8 @@ def _place(root: dict[str, Raw], key: str, value: str) -> None:
     for step, following in zip(path, [*path[1:], None], strict=True):
         name = step or str(len(node))
         if following is None:
+            if isinstance(node.get(name), dict):
+                raise bad_param(f"Invalid object: {matched[1]}", matched[1])
             node[name] = value
             return
         inner = node.setdefault(name, {})

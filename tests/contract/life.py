@@ -83,15 +83,11 @@ def _catalogue(sandbox: Sandbox) -> str:
     features: Any = [{"name": "credits"}]
     api.products.create(params={"id": "pack", "name": "Pack", "marketing_features": features})
     amounts: Any = {"currency": "usd", "product": "pack", "lookup_key": "pack"}
-    api.prices.create(params={**amounts, "unit_amount": 400})
-    price = api.prices.create(
-        params={
-            **amounts,
-            "unit_amount": 500,
-            "transfer_lookup_key": True,
-            "tax_behavior": "exclusive",
-        }
-    )
+    old: Any = {**amounts, "unit_amount": 400}
+    api.prices.create(params=old)
+    new: Any = {**amounts, "unit_amount": 500, "transfer_lookup_key": True}
+    new["tax_behavior"] = "exclusive"
+    price = api.prices.create(params=new)
     api.prices.create(
         params={
             "currency": "usd",
@@ -110,8 +106,9 @@ def _codes(sandbox: Sandbox) -> str:
     api = sandbox.api().v1
     tenth = api.coupons.create(params={"percent_off": 10, "max_redemptions": 3})
     api.promotion_codes.create(params=_promotion(tenth.id, code="TENTH"))
-    off: Any = {"amount_off": 100, "currency": "usd", "applies_to": {"products": ["pack"]}}
-    api.coupons.create(params={**off, "id": "off", "name": "One off"})
+    off: Any = {"id": "off", "name": "One off", "amount_off": 100, "currency": "usd"}
+    off["applies_to"] = {"products": ["pack"]}
+    api.coupons.create(params=off)
     free = api.coupons.create(params={"percent_off": 100, "duration": "forever"})
     api.promotion_codes.create(params=_promotion(free.id, code="FREE"))
     gone = api.coupons.create(

@@ -47,7 +47,7 @@ def test_answers_of_changes_have_the_declared_shape(lived: Sandbox) -> None:
     endpoint = api.webhook_endpoints.create(
         params={"url": "http://127.0.0.1:1/", "enabled_events": ["price.created"]}
     )
-    answers = [
+    answers: list[stripe.StripeObject] = [
         product,
         api.products.delete(product.id),
         endpoint,
@@ -56,7 +56,7 @@ def test_answers_of_changes_have_the_declared_shape(lived: Sandbox) -> None:
         lived.session(expand=["line_items"]),
     ]
 
-    raw = [answer.last_response.data for answer in answers if answer.last_response]
+    raw: list[Any] = [answer.last_response.data for answer in answers if answer.last_response]
     wrong = [line for answer in raw for line in stripe_types.differences(answer)]
 
     assert len(raw) == len(answers)

@@ -84,13 +84,13 @@ class Sandbox:
         """All that it said."""
         return (self.folder / "sandbox.log").read_text()
 
-    def control(self, path: str, **body: Any) -> Any:
+    def control(self, path: str, /, **body: Any) -> Any:
         """POST to the control API below ``/_sandbox/stripe/``; its answer must be a success."""
         answer = self.http.post(f"/_sandbox/stripe/{path}", json=body)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def look(self, path: str, **query: str) -> Any:
+    def look(self, path: str, /, **query: str) -> Any:
         """GET from the control API."""
         answer = self.http.get(f"/_sandbox/{path}", params=query)
         assert answer.status_code == 200, answer.text
@@ -114,7 +114,7 @@ class Sandbox:
     def event_types(self) -> list[str]:
         """The types of all events, in the order they happened."""
         events = self.api().v1.events.list(params={"limit": 100}).auto_paging_iter()
-        return [event.type for event in events][::-1]
+        return [str(event.type) for event in events][::-1]
 
     def api(self, key: str = API_KEY, *, retries: int = 0) -> stripe.StripeClient:
         """Stripe's own library, talking to this process."""

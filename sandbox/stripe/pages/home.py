@@ -77,7 +77,7 @@ def _waiting(context: Context) -> Markup:
             _ask("Refund", refund, f"refunds/{refund['id']}/settle")
             for refund in context.tx.find("refund", status, (state,))
         ]
-    table = _table(["What", "Id", "Amount", ""], rows, "Nothing waits for an answer.")
+    table = _table(["What", "Amount", "", "Id"], rows, "Nothing waits for an answer.")
     return el("section", el("h2", "Waiting for an answer"), table)
 
 
@@ -86,7 +86,7 @@ def _ask(what: str, obj: Json, path: str) -> list[Child]:
         _button(path, "Succeed", outcome="succeeded"),
         _button(path, "Fail", outcome="failed"),
     ]
-    return [what, el("code", obj["id"]), display(obj["amount"], obj["currency"]), buttons]
+    return [what, display(obj["amount"], obj["currency"]), buttons, el("code", obj["id"])]
 
 
 def _sessions(context: Context) -> Markup:
