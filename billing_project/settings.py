@@ -288,6 +288,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "reconcile": {"task": "billing.reconcile_rails", "schedule": crontab(hour=3, minute=20)},
     "snapshots": {"task": "billing.snapshot_accounts", "schedule": crontab(hour=2, minute=40)},
     "check": {"task": "billing.check_ledger", "schedule": crontab(hour=4, minute=10)},
+    "api_answers": {"task": "common.purge_idempotency_keys", "schedule": crontab(minute=41)},
+    "sessions": {"task": "common.purge_sessions", "schedule": crontab(hour=5, minute=10)},
 }
 
 # --- What is sold, and policies ----------------------------------------------------------------
