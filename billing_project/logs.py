@@ -12,7 +12,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 # Keys of providers, bearer tokens and passwords in addresses, wherever they turn up.
 _SECRET = re.compile(
-    r"(?P<keep>\b(?:sk|rk|bp)_(?:test|live)_|\bwhsec_|\bbp_(?:test|live)_|\bBearer\s+)[^\s\"',;]+"
+    r"(?P<keep>\b(?:sk|rk)_(?:test|live)_|\bwhsec_|\bbp_(?:test|live)_|\bBearer\s+)[^\s\"',;]+"
     r"|(?P<address>://[^/\s:@]*:)[^\s@/]+(?=@)"
 )
 _SECRET_NAMES = frozenset({"password", "secret", "token", "authorization", "cookie", "api_key"})
