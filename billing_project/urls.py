@@ -1,5 +1,6 @@
 """The URL table."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
@@ -18,10 +19,15 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("settings/", include("accounts.urls")),
+    path("billing/", include("billing.urls")),
+    path("api/", include("billing.api.urls")),
     path("api/schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/", include("billing.rails.card.urls")),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
 ]
+
+if settings.STRIPE_SECRET_KEY:  # else the card rail is off
+    urlpatterns.append(path("api/", include("billing.rails.card.urls")))
 
 handler400 = "common.views.bad_request"
 handler403 = "common.views.forbidden"

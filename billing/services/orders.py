@@ -10,10 +10,8 @@ from django.db import transaction
 from accounts.models import Customer, User
 from billing.models import Order, OrderStatus
 from billing.services import fulfilment, products, rails
-from common import clock
+from common import clock, ids
 from common.errors import NotFound
-
-OPEN_HOURS = 23
 
 
 @transaction.atomic
@@ -24,10 +22,12 @@ def open_order(
     rail: str,
     placed_by: User | None = None,
     return_url: str = "",
+    order_id: UUID | None = None,
 ) -> Order:
     """Write down what is asked for, at today's price. Raises InvalidInput if the rail is off."""
     rails.named(rail)
     return Order.objects.create(
+        pk=order_id or ids.uuid7(),
         customer=customer,
         placed_by=placed_by,
         rail=rail,

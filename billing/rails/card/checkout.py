@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,6 @@ from billing.rails.card.client import reachable
 from billing.services import orders, payments
 from billing.services.charges import Charge
 from billing.services.rails import PayPage
-from common import clock
 
 
 def open_page(order: Order) -> PayPage:
@@ -26,15 +24,14 @@ def open_page(order: Order) -> PayPage:
     product_id = catalogue_sync.ensure_product(
         order.product_kind, order.product_slug, order.product_name
     )
-    expires_at = clock.now() + timedelta(hours=orders.OPEN_HOURS)
+    # Nothing that changes from call to call: a repeat under the same key must be the same call.
     with reachable():
         session = stripe.checkout.Session.create(
             **_parameters(order, product_id),
             customer=customer_id,
-            expires_at=int(expires_at.timestamp()),
             idempotency_key=f"order:{order.pk}:{order.created_at:%Y%m%d}",
         )
-    return PayPage(session.id, session.url or "", expires_at)
+    return PayPage(session.id, session.url or "", objects.moment(session.expires_at))
 
 
 def settle(session: objects.Object) -> None:

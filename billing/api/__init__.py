@@ -1,0 +1,1 @@
+"""The REST API of billing: parse, call one service or selector, answer."""

@@ -1,0 +1,18 @@
+"""The API of billing, under /api/."""
+
+from django.urls import path
+
+from billing.api import orders, quota, wallet
+
+urlpatterns = [
+    path("billing/config", wallet.Config.as_view(), name="api-config"),
+    path("billing/credits", wallet.Credits.as_view(), name="api-credits"),
+    path("billing/credits/history", wallet.History.as_view(), name="api-history"),
+    path("billing/credits/purchase", orders.Purchases.as_view(), name="api-purchase"),
+    path("billing/transactions", orders.Transactions.as_view(), name="api-transactions"),
+    path("billing/orders/<uuid:order_id>", orders.OneOrder.as_view(), name="api-order"),
+    path("quota/holds", quota.Holds.as_view(), name="api-holds"),
+    path("quota/holds/<uuid:hold_id>", quota.OneHold.as_view(), name="api-hold"),
+    path("quota/holds/<uuid:hold_id>/capture", quota.Capture.as_view(), name="api-hold-capture"),
+    path("quota/holds/<uuid:hold_id>/release", quota.Release.as_view(), name="api-hold-release"),
+]

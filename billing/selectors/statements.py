@@ -1,0 +1,267 @@
+"""The statement of a wallet: every transfer that touched it, with the balance after each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any, Self
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.core import signing
+from django.db import connection
+from django.db.models import TextChoices
+
+from billing.models import Code, LedgerAccount, Order, Refund
+from billing.money import Money
+from common.pagination import CursorInvalid
+
+# Wide enough for any statement, narrow enough for every time zone.
+EARLIEST, LATEST = date(2000, 1, 1), date(2200, 1, 1)
+
+
+class Kind(TextChoices):
+    """What a customer would call a movement."""
+
+    PURCHASE = "purchase", "Bought"
+    BONUS = "bonus", "Given"
+    USAGE = "usage", "Used"
+    REFUND = "refund", "Refunds"
+    EXPIRY = "expiry", "Expired"
+    DEBT = "debt", "Debt paid"
+    OTHER = "other", "Other"
+
+
+_KINDS: dict[Kind, frozenset[str]] = {
+    Kind.PURCHASE: frozenset({Code.PURCHASE}),
+    Kind.BONUS: frozenset({Code.PROMOTION, Code.ADJUSTMENT}),
+    Kind.USAGE: frozenset({Code.USAGE, Code.USAGE_REFUND}),
+    Kind.REFUND: frozenset({Code.REVOKE, Code.REVOKE_BACK}),
+    Kind.EXPIRY: frozenset({Code.EXPIRE}),
+    Kind.DEBT: frozenset({Code.DEBT_PAYMENT, Code.DEBT_PAYMENT_BACK}),
+}
+
+_DESCRIPTIONS: dict[str, str] = {
+    Code.PURCHASE: "Bought",
+    Code.PROMOTION: "Given to you",
+    Code.ADJUSTMENT: "Adjusted by our staff",
+    Code.USAGE: "Used",
+    Code.USAGE_REFUND: "Given back for usage",
+    Code.REVOKE: "Taken back with a refund",
+    Code.REVOKE_BACK: "Given back: a refund failed",
+    Code.EXPIRE: "Expired",
+    Code.DEBT_PAYMENT: "Paid what was owed",
+    Code.DEBT_PAYMENT_BACK: "Given back: owed less after all",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What part of a statement is wanted; ``until`` is the first moment that is not."""
+
+    kind: Kind | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @classmethod
+    def for_days(cls, *, kind: str, since: date | None, until: date | None, zone: ZoneInfo) -> Self:
+        """Whole days, both included, as moments in ``zone``; "" is every kind."""
+
+        def start_of(day: date | None) -> datetime | None:
+            return datetime.combine(day, time(), zone) if day else None
+
+        return cls(
+            kind=Kind(kind) if kind else None,
+            since=start_of(since),
+            until=start_of(until + timedelta(days=1)) if until else None,
+        )
+
+
+NO_FILTERS = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRow:
+    """One movement: signed amount, the balance after it, and a sentence for the customer."""
+
+    id: int
+    booked_at: datetime
+    occurred_at: datetime
+    kind: Kind
+    description: str
+    amount: Money
+    balance: Money
+    order_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatementPage:
+    """Some rows, newest first, and where to go on from; None on the last page."""
+
+    rows: Sequence[StatementRow]
+    next_cursor: str | None = None
+
+
+# The balance after a row is today's (or, further down, the one the cursor carries) less all that
+# came later. Both halves read an index in order, so a page costs what its rows cost.
+_ROWS = """
+SELECT id, booked_at, occurred_at, code, group_key, signed_minor, balance_minor FROM (
+    SELECT moves.*, {anchor} - coalesce(sum(signed_minor) OVER (
+        ORDER BY booked_at DESC, id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ), 0)::bigint AS balance_minor
+    FROM (
+        SELECT id, created_at AS booked_at, occurred_at, code, group_key,
+               -amount_minor AS signed_minor
+        FROM billing_transfer WHERE source_id = %(wallet)s {bounds}
+        UNION ALL
+        SELECT id, created_at, occurred_at, code, group_key, amount_minor
+        FROM billing_transfer WHERE target_id = %(wallet)s {bounds}
+    ) AS moves
+) AS rows
+WHERE true {wanted}
+ORDER BY booked_at DESC, id DESC
+LIMIT %(limit)s
+"""
+_TODAY = "(SELECT balance_minor FROM billing_ledgeraccount WHERE id = %(wallet)s)"
+
+
+def statement(
+    wallet: LedgerAccount | None,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    filters: Filters = NO_FILTERS,
+) -> StatementPage:
+    """The wallet's transfers, newest first, each with the true balance after it.
+
+    Filters hide rows, they do not change balances. At most three queries; a page deep down costs
+    what the first one costs. None is the wallet of somebody who never had any. Raises
+    CursorInvalid.
+    """
+    if wallet is None:
+        return StatementPage([])
+    sql, values = _query(wallet, filters, cursor)
+    with connection.cursor() as found:
+        found.execute(sql, {**values, "limit": limit + 1})
+        names = [column.name for column in found.description]
+        records = [dict(zip(names, record, strict=True)) for record in found.fetchall()]
+    rows = _describe(records[:limit], wallet)
+    more = len(records) > limit
+    return StatementPage(rows, _encode(wallet, rows[-1]) if more else None)
+
+
+def all_rows(
+    wallet: LedgerAccount | None, *, filters: Filters = NO_FILTERS, batch: int = 1000
+) -> Iterator[StatementRow]:
+    """Every row of the statement, read in batches, newest first."""
+    cursor: str | None = None
+    while True:
+        page = statement(wallet, limit=batch, cursor=cursor, filters=filters)
+        yield from page.rows
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+def kind_of(code: str) -> Kind:
+    """What a customer would call transfers of that code."""
+    return next((kind for kind, codes in _KINDS.items() if code in codes), Kind.OTHER)
+
+
+def reference_group(owner_id: UUID | None, reference: str) -> str:
+    """The ledger group of usage that its caller gave a reference; statements show it."""
+    return f"ref:{owner_id}:{reference}"
+
+
+def reference_in(group: str, wallet: LedgerAccount) -> str:
+    """The reference that a group carries, or nothing."""
+    prefix = reference_group(wallet.owner_id, "")
+    return group.removeprefix(prefix) if group.startswith(prefix) else ""
+
+
+def _query(
+    wallet: LedgerAccount, filters: Filters, cursor: str | None
+) -> tuple[str, dict[str, Any]]:
+    values: dict[str, Any] = {"wallet": wallet.pk}
+    anchor, bounds, wanted = _TODAY, "", ""
+    if cursor:
+        values |= _decode(wallet, cursor)
+        anchor = "%(balance)s"
+        bounds += " AND (created_at, id) < (%(at)s, %(id)s)"
+    if filters.since is not None:
+        bounds += " AND created_at >= %(since)s"
+        values["since"] = filters.since
+    if filters.until is not None:
+        wanted += " AND booked_at < %(until)s"
+        values["until"] = filters.until
+    if filters.kind is not None:
+        wanted += " AND code = ANY(%(codes)s)"
+        values["codes"] = sorted(_KINDS.get(filters.kind, ()))
+        if filters.kind is Kind.OTHER:
+            wanted = wanted.replace("code = ANY", "NOT code = ANY")
+            values["codes"] = sorted(frozenset().union(*_KINDS.values()))
+    return _ROWS.format(anchor=anchor, bounds=bounds, wanted=wanted), values
+
+
+def _describe(records: Sequence[dict[str, Any]], wallet: LedgerAccount) -> list[StatementRow]:
+    """Rows from records; what orders and refunds are called is read for all of them at once."""
+    orders = _orders_of({record["group_key"] for record in records})
+    return [_row(record, orders.get(record["group_key"]), wallet) for record in records]
+
+
+def _row(record: dict[str, Any], order: Order | None, wallet: LedgerAccount) -> StatementRow:
+    code = record["code"]
+    description = _DESCRIPTIONS.get(code) or code.replace("_", " ").capitalize()
+    about = order.product_name if order else reference_in(record["group_key"], wallet)
+    return StatementRow(
+        id=record["id"],
+        booked_at=record["booked_at"],
+        occurred_at=record["occurred_at"],
+        kind=kind_of(code),
+        description=f"{description}: {about}" if about else description,
+        amount=Money(record["signed_minor"], wallet.unit),
+        balance=Money(record["balance_minor"], wallet.unit),
+        order_id=order.pk if order else None,
+    )
+
+
+def _orders_of(groups: set[str]) -> dict[str, Order]:
+    """The order behind each group ``order:<id>`` or ``refund:<id>``."""
+    order_ids, refund_ids = _ids(groups, "order:"), _ids(groups, "refund:")
+    found: dict[str, Order] = {}
+    if order_ids:
+        found |= {f"order:{order.pk}": order for order in Order.objects.filter(pk__in=order_ids)}
+    if refund_ids:
+        refunds = Refund.objects.filter(pk__in=refund_ids).select_related("payment__order")
+        found |= {
+            f"refund:{refund.pk}": refund.payment.order
+            for refund in refunds
+            if refund.payment.order
+        }
+    return found
+
+
+def _ids(groups: set[str], prefix: str) -> list[UUID]:
+    texts = [group.removeprefix(prefix) for group in groups if group.startswith(prefix)]
+    ids = []
+    for text in texts:
+        try:
+            ids.append(UUID(text))
+        except ValueError:
+            continue  # a group of some other app's making
+    return ids
+
+
+def _encode(wallet: LedgerAccount, row: StatementRow) -> str:
+    before_minor = (row.balance - row.amount).amount_minor
+    content = [row.booked_at.isoformat(), row.id, before_minor]
+    return signing.dumps(content, salt=f"statement:{wallet.pk}")
+
+
+def _decode(wallet: LedgerAccount, cursor: str) -> dict[str, Any]:
+    try:
+        at, row_id, balance_minor = signing.loads(cursor, salt=f"statement:{wallet.pk}")
+    except (signing.BadSignature, ValueError):
+        raise CursorInvalid from None
+    return {"at": datetime.fromisoformat(at), "id": row_id, "balance": balance_minor}

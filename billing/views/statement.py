@@ -1,0 +1,93 @@
+"""The statement: on the screen, and as a table to take away."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from typing import cast
+from zoneinfo import ZoneInfo
+
+from django.http import HttpResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from accounts.http import SignedInRequest, customer_required
+from billing import selectors
+from billing.selectors import StatementRow
+from billing.views.forms import StatementForm
+from common import clock
+
+PAGE = 50
+_COLUMNS = ("Booked", "Happened", "Kind", "Description", "Amount", "Balance", "Unit", "Id")
+# What a spreadsheet would take for the start of a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@require_safe
+@customer_required
+def statement(request: SignedInRequest) -> HttpResponse:
+    """Every movement of credits, newest first, with the balance after it."""
+    form = StatementForm(request.GET)
+    page = None
+    if form.is_valid():
+        page = selectors.statement(
+            selectors.wallet(request.customer),
+            limit=PAGE,
+            cursor=request.GET.get("cursor"),
+            filters=form.filters(request.customer.zone),
+        )
+    query = request.GET.copy()
+    query.pop("cursor", None)
+    context = {
+        "form": form,
+        "page": page,
+        "query": query.urlencode(),
+        "is_filtered": any(form.data.get(name) for name in form.fields),
+        "is_first_page": not request.GET.get("cursor"),
+    }
+    return render(request, "billing/statement.html", context, status=200 if page else 400)
+
+
+@require_safe
+@customer_required
+def download(request: SignedInRequest) -> HttpResponse:
+    """The same statement, whole, as CSV; sent as it is read."""
+    form = StatementForm(request.GET)
+    if not form.is_valid():
+        return statement(request)
+    zone = request.customer.zone
+    rows = selectors.all_rows(selectors.wallet(request.customer), filters=form.filters(zone))
+    response = StreamingHttpResponse(_lines(rows, zone), content_type="text/csv; charset=utf-8")
+    name = f"statement-{clock.now().astimezone(zone):%Y-%m-%d}.csv"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    # Not an HttpResponse by type, and served like one.
+    return cast("HttpResponse", response)
+
+
+class _Echo:
+    """A file that hands back what is written to it."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+def _lines(rows: Iterable[StatementRow], zone: ZoneInfo) -> Iterator[str]:
+    writer = csv.writer(_Echo())
+    yield writer.writerow(_COLUMNS)
+    for row in rows:
+        yield writer.writerow(
+            [
+                row.booked_at.astimezone(zone).isoformat(timespec="seconds"),
+                row.occurred_at.astimezone(zone).isoformat(timespec="seconds"),
+                row.kind.label,
+                _harmless(row.description),
+                ("-" if row.amount.amount_minor < 0 else "") + row.amount.plain(),
+                ("-" if row.balance.amount_minor < 0 else "") + row.balance.plain(),
+                row.amount.asset.code,
+                row.id,
+            ]
+        )
+
+
+def _harmless(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text
