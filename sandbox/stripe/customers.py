@@ -100,6 +100,14 @@ def _apply(customer: Json, params: Json) -> None:
     customer["metadata"] = merged(customer["metadata"], params.get("metadata"))
 
 
+def retrieve(context: Context, params: Json, id: str) -> Json:
+    """The customer; of a deleted one only that it was."""
+    gone = "SELECT 1 FROM objects WHERE kind = 'customer' AND id = ? AND deleted"
+    if context.tx.rows(gone, (id,)):
+        return {"id": id, "object": "customer", "deleted": True}
+    return context.need("customer", id)
+
+
 def update(context: Context, params: Json, id: str) -> Json:
     """Change what was sent; an update that changes nothing tells nobody."""
     customer = context.need("customer", id)
@@ -144,7 +152,7 @@ ROUTES = [
         lists.lister("customer", "/v1/customers", "email"),
         {**PAGING, **not_here("test_clock"), "email": text(512)},
     ),
-    Route("GET", "/v1/customers/:id", lists.retriever("customer")),
+    Route("GET", "/v1/customers/:id", retrieve),
     Route("POST", "/v1/customers/:id", update, WRITE),
     Route("DELETE", "/v1/customers/:id", delete),
 ]

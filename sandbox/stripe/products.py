@@ -142,6 +142,12 @@ def listing(context: Context, params: Json) -> Json:
     return lists.page(context, "product", params, "/v1/products", filters=filters)
 
 
+def features(context: Context, params: Json, id: str) -> Json:
+    """The product's entitlements: there are none here."""
+    context.need("product", id)
+    return lists.envelope([], f"/v1/products/{id}/features")
+
+
 EXPANDABLE["product"] = {
     "default_price": ref("price"),
     "tax_code": lambda context, obj, value: value,
@@ -165,4 +171,5 @@ ROUTES = [
     Route("GET", "/v1/products/:id", lists.retriever("product")),
     Route("POST", "/v1/products/:id", update, UPDATE),
     Route("DELETE", "/v1/products/:id", delete),
+    Route("GET", "/v1/products/:id/features", features, PAGING),
 ]

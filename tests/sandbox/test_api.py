@@ -27,8 +27,10 @@ def test_customers_are_made_changed_found_by_email_and_deleted(api: stripe.Strip
     cleared = customers.update(made.id, params={"name": "", "metadata": ""})
     assert (cleared.name, cleared.to_dict()["metadata"]) == (None, {})
     assert customers.delete(made.id).deleted
+    assert customers.retrieve(made.id).deleted
+    assert customers.list(params={"email": "a@example.com"}).data == []
     with pytest.raises(stripe.InvalidRequestError) as caught:
-        customers.retrieve(made.id)
+        customers.update(made.id, params={"name": "A"})
     assert refused(caught.value) == (404, "resource_missing", "id")
 
 
