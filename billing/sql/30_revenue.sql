@@ -94,6 +94,7 @@ DECLARE
     part bigint;
     missing bigint := p_amount;
     known bigint;
+    same boolean;
     target bigint;
 BEGIN
     PERFORM ledger__check_positive(p_amount);
@@ -102,10 +103,10 @@ BEGIN
         RAISE EXCEPTION 'there is no lot %', p_lot USING ERRCODE = 'LG006';
     END IF;
     target := ledger__system(p_target, l.cost_asset);
-    SELECT sum(amount_minor) INTO known FROM billing_transfer
-    WHERE key IN (p_key, p_key || ':breakage', p_key || ':sales') AND target_id = target;
+    SELECT sum(amount_minor), bool_and(target_id = target AND code = 'refund') INTO known, same
+    FROM billing_transfer WHERE key IN (p_key, p_key || ':breakage', p_key || ':sales');
     IF known IS NOT NULL THEN
-        IF known <> p_amount THEN
+        IF known <> p_amount OR NOT same THEN
             PERFORM ledger__mismatch(p_key);
         END IF;
         RETURN QUERY SELECT * FROM billing_transfer
