@@ -72,7 +72,7 @@ def _refusals() -> Iterator[None]:
     except IntegrityError as error:
         diagnosis = getattr(error.__cause__, "diag", None)
         broken = str(getattr(diagnosis, "constraint_name", None))
-        if broken.startswith(("billing_transfer_key", "billing_hold_key")):
+        if broken in {"one_transfer_per_key", "one_hold_per_key"}:
             raise errors.IdempotencyMismatch from error
         raise
     except DatabaseError as error:

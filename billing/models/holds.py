@@ -29,8 +29,8 @@ class Hold(models.Model):
     captured_minor = models.BigIntegerField(default=0)
     state = models.CharField(max_length=8, choices=HoldState, default=HoldState.HELD)
     code = models.CharField(max_length=32)
-    key = models.CharField(max_length=200, unique=True)
-    group = models.CharField(max_length=200, db_column="group_key", db_index=True)
+    key = models.CharField(max_length=200)
+    group = models.CharField(max_length=200, db_column="group_key")
     # Null: it waits for a decision, e.g. a refund that the provider has not confirmed.
     deadline_at = models.DateTimeField(null=True)
     # The transfer that captured it.
@@ -50,6 +50,7 @@ class Hold(models.Model):
     class Meta:
         default_permissions = ("view",)
         constraints = [
+            models.UniqueConstraint(fields=["key"], name="one_hold_per_key"),
             models.CheckConstraint(
                 condition=Q(
                     amount_minor__gt=0,
@@ -65,6 +66,7 @@ class Hold(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["group"], name="hold_by_group"),
             models.Index(fields=["deadline_at"], name="hold_due", condition=Q(state="held")),
         ]
 
