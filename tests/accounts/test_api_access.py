@@ -22,6 +22,7 @@ from tests.common import probe as probes
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.common.probe")]
 
 READ = "/api/probe/limited"  # needs credits:read
+ASK = "/api/probe/failing/x"  # a POST that needs credits:read only
 PAY = "/api/probe/work"  # needs credits:purchase, which pays
 
 
@@ -127,7 +128,9 @@ def test_a_role_that_may_not_pay_only_looks(role: Membership.Role, status: int) 
     session[SESSION_KEY] = str(team.pk)
     session.save()
 
+    asking = {"name": "a", "items": [{"amount": 1}]}
     assert browser.get(READ).status_code == 200
+    assert browser.post(ASK, asking, format="json").status_code == 200
     assert browser.post(PAY, {}, format="json").status_code == status
 
 

@@ -2,12 +2,13 @@
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.http import HttpResponse
 from rest_framework.test import APIClient
 
@@ -245,13 +246,31 @@ def test_of_many_that_take_over_one_works(client: PersonClient, probe: Probe) ->
     with clock.frozen(NOW) as hands:
         claim_for(client)
         hands.move(idempotency.LEASE)
-        barrier = threading.Barrier(8)
-        with ThreadPoolExecutor(8) as pool:
-            futures = [pool.submit(_in_thread, client, "k1", barrier) for _ in range(8)]
+        with ThreadPoolExecutor(4) as pool:
+            # The lock lets all of them see the dead lease before the first can take it over.
+            with transaction.atomic():
+                IdempotencyKey.objects.select_for_update().get()
+                futures = [pool.submit(_in_thread, client) for _ in range(4)]
+                wait_for_waiters(4)
             answers = [future.result(20) for future in futures]
 
     assert len(probe.calls) == 1
-    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+
+
+def wait_for_waiters(count: int) -> None:
+    """Until that many other sessions of this database wait for a lock."""
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if cursor.fetchone()[0] >= count:
+                return
+        time.sleep(0.02)
+    raise AssertionError("nobody waits for the lock")
 
 
 def test_a_key_is_forgotten_after_a_day(client: PersonClient, probe: Probe) -> None:
