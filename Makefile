@@ -26,7 +26,7 @@ DEPLOY_ENV := env -u DATABASE_URL -u REDIS_URL ENV_FILE= SANDBOX=0 DEBUG=0 \
 	STRIPE_SECRET_KEY=sk_test_000000000000000000000000 STRIPE_WEBHOOK_SECRET=whsec_check \
 	STRIPE_PUBLISHABLE_KEY=pk_test_000000000000000000000000
 
-CSS_SOURCES := $(shell find static/src templates accounts billing common -name '*.css' -o -name '*.html' -o -name 'forms.py' 2>/dev/null)
+CSS_SOURCES := $(shell find static/src templates accounts billing common -name '*.css' -o -name '*.html' -o -name 'forms.py' -o -name '*.svg' 2>/dev/null)
 
 .PHONY: help run test prove bench check format lock assets clean
 
@@ -88,7 +88,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 
 # Node.js builds the style sheet: the installed one if it is recent enough, else one from PyPI.
 node_modules/.installed: package.json package-lock.json requirements-node.txt | $(VENV)/.installed
-	@node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null && npm --version >/dev/null 2>&1 \
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1 \
 		|| { echo "Installing Node.js from PyPI"; $(PIP) install -r requirements-node.txt; }
 	@echo "Installing packages for the style sheet"
 	@npm ci --silent --no-progress

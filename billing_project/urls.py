@@ -2,7 +2,8 @@
 
 from django.conf import settings
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
@@ -13,8 +14,14 @@ def alive(_request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok\n", content_type="text/plain")
 
 
+def favicon(_request: HttpRequest) -> HttpResponseRedirect:
+    """For pages that are not ours and name no icon."""
+    return HttpResponseRedirect(static("dist/favicon.svg"))
+
+
 urlpatterns = [
     path("", RedirectView.as_view(url="/billing/"), name="home"),
+    path("favicon.ico", favicon, name="favicon"),
     path("healthz", alive, name="alive"),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),

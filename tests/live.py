@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import psycopg
+from django.conf import global_settings
+from django.test import override_settings
 
 from billing_project.paths import BASE_DIR
 from tests import database, environment
@@ -118,6 +120,14 @@ class Portal:
         """SIGKILL a process and its children, as a lost machine would."""
         _kill_group(self._running.pop(name))
 
+    def stop_redis(self) -> None:
+        """Take the doorbell away from all processes."""
+        self._redis.stop()
+
+    def start_redis(self) -> None:
+        """Bring Redis back, empty, at the same address."""
+        self._redis.start()
+
     def log(self, name: str) -> str:
         """All a process has said."""
         file = self.folder / f"{name}.log"
@@ -152,7 +162,9 @@ class Portal:
     @contextmanager
     def orm(self) -> Iterator[None]:
         """Point this process' Django connection at the portal's database."""
-        with unblocked(), database.use(self.database):
+        # Passwords set here must be ones that the portal's processes can check.
+        hashers = override_settings(PASSWORD_HASHERS=global_settings.PASSWORD_HASHERS)
+        with unblocked(), hashers, database.use(self.database):
             yield
 
     def connect(self) -> psycopg.Connection[Any]:
