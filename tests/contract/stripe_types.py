@@ -29,8 +29,7 @@ class Unavailable(Exception):
 
 def schema() -> dict[str, Any]:
     """The schema; made once per generator and package version, then read from ``var/``."""
-    recipe = GENERATOR.read_bytes() + " ".join(PACKAGES).encode()
-    file = FOLDER / f"schema-{hashlib.sha256(recipe).hexdigest()[:12]}.json"
+    file = _file()
     if not file.exists():
         _install()
         made = _run("node", str(GENERATOR), str(FOLDER))
@@ -41,6 +40,16 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
+def can_be_had() -> bool:
+    """Whether the schema is there or there is Node.js to make it."""
+    return _file().exists() or (_program("node") is not None and _program("npm") is not None)
+
+
+def _file() -> Path:
+    recipe = GENERATOR.read_bytes() + " ".join(PACKAGES).encode()
+    return FOLDER / f"schema-{hashlib.sha256(recipe).hexdigest()[:12]}.json"
+
+
 def _install() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "package.json").write_text('{"private": true}\n')
@@ -48,15 +57,14 @@ def _install() -> None:
 
 
 def _run(program: str, *arguments: str) -> str:
-    """Run Node.js or npm, installed or from PyPI (beside Python), in the cache's folder."""
-    path = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
-    found = shutil.which(program, path=path)
+    """What Node.js or npm printed. Raises Unavailable if that cannot be had."""
+    found = _program(program)
     if found is None:
         raise Unavailable(f"there is no {program}")
     done = subprocess.run(
         [found, *arguments],
         cwd=FOLDER,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": _path()},
         capture_output=True,
         text=True,
         timeout=300,
@@ -65,6 +73,15 @@ def _run(program: str, *arguments: str) -> str:
     if done.returncode:
         raise Unavailable(f"{program} failed: {done.stderr.strip()[-500:]}")
     return done.stdout
+
+
+def _program(name: str) -> str | None:
+    return shutil.which(name, path=_path())
+
+
+def _path() -> str:
+    """Where programs are; Node.js from PyPI lies beside Python."""
+    return os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
 
 
 @cache
