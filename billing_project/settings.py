@@ -99,9 +99,17 @@ TEMPLATES = [
 # --- Data ---------------------------------------------------------------------------------------
 
 # A debit is one round trip on a connection that is there (reconnecting costs 17 times that).
+_DATABASE = env.database("DATABASE_URL")
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.database("DATABASE_URL")
-    | {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False},
+    "default": _DATABASE
+    | {
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "ATOMIC_REQUESTS": False,
+        # The ledger's statements are prepared (Django's own never are): a pooler in front must keep
+        # prepared statements, as PgBouncer does from 1.21 on.
+        "OPTIONS": {"prepare_threshold": 5} | _DATABASE.get("OPTIONS", {}),
+    },
 }
 REDIS_URL = env.redis("REDIS_URL")
 CACHES = {
@@ -219,6 +227,21 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
         "img-src": ["'self'", "data:"],
         "object-src": ["'none'"],
+    },
+}
+
+# --- Admin --------------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "Billing portal",
+    "SITE_HEADER": "Billing portal",
+    "SITE_SUBHEADER": "Sandbox: no real money" if SANDBOX else None,
+    "SITE_SYMBOL": "account_balance_wallet",
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "billing.admin.navigation.first_page",
+    "SIDEBAR": {
+        "show_all_applications": True,
+        "navigation": "billing.admin.navigation.sidebar",
     },
 }
 
