@@ -1,0 +1,16 @@
+"""The admin of the money core: it looks at everything and edits nothing.
+
+Staff act only on pages that ask for a reason and show first, in amounts, what will happen.
+"""
+
+from billing.admin import (
+    customers,
+    inbox,
+    ledger,
+    orders,
+    payments,
+    refunds,
+    staff_log,
+)
+
+__all__ = ["customers", "inbox", "ledger", "orders", "payments", "refunds", "staff_log"]

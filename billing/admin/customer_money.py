@@ -1,0 +1,172 @@
+"""The money of one customer as tables for their page; a fixed number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import F
+from django.urls import reverse
+from django.utils.html import format_html
+
+from accounts.models import Customer, User
+from billing import selectors
+from billing.admin.base import link_to, list_of
+from billing.admin.staff_log import done_to, what
+from billing.models import LedgerAccount, Lot, Order, Payment, Refund, StaffAction
+from billing.money import CREDIT, Money
+
+ROWS = 10
+Row = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table: its heading, columns and rows, and where all of it is."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Row]
+    all_url: str = ""
+    note: str = ""
+
+
+def sections(customer: Customer, viewer: User | AnonymousUser) -> list[Section]:
+    """The tables that the viewer may see."""
+    builders: Iterable[tuple[str, Callable[[Customer], Section]]] = (
+        ("ledgeraccount", _accounts),
+        ("lot", _lots),
+        ("transfer", _statement),
+        ("order", _orders),
+        ("payment", _payments),
+        ("refund", _refunds),
+        ("staffaction", _staff_actions),
+    )
+    return [
+        build(customer) for model, build in builders if viewer.has_perm(f"billing.view_{model}")
+    ]
+
+
+def _accounts(customer: Customer) -> Section:
+    spendable = selectors.balance(customer).spendable
+    accounts = LedgerAccount.objects.filter(owner=customer).order_by("asset", "role")
+    rows = [
+        (
+            link_to(account, account.role),
+            account.balance,
+            Money(account.held_minor or 0, account.unit),
+            format_html(
+                '<a class="text-link" href="{}">Statement</a>',
+                reverse("admin:billing_ledgeraccount_statement", args=[account.pk]),
+            ),
+        )
+        for account in accounts
+    ]
+    note = f"{spendable} can be spent now. A debt is a balance below zero."
+    columns = ["Account", "Balance", "Held", ""]
+    return Section(
+        "Wallets and debts",
+        columns,
+        rows,
+        list_of(LedgerAccount, owner__id__exact=customer.pk),
+        note,
+    )
+
+
+def _lots(customer: Customer) -> Section:
+    lots = (
+        Lot.objects.filter(account__owner=customer, is_open=True)
+        .select_related("account")
+        .order_by("priority", F("expires_at").asc(nulls_last=True), "-promotional", "pk")
+    )
+    rows = [
+        (
+            link_to(lot),
+            Money(lot.remaining_minor, lot.account.unit),
+            Money(lot.held_minor, lot.account.unit),
+            Money(lot.granted_minor, lot.account.unit),
+            "promotional" if lot.promotional else "purchased",
+            lot.expires_at or "never",
+        )
+        for lot in lots[:ROWS]
+    ]
+    columns = ["Lot", "Remaining", "Held", "Granted", "Kind", "Expires"]
+    all_url = list_of(Lot, account__owner__id__exact=customer.pk)
+    return Section("Lots, next to burn first", columns, rows, all_url)
+
+
+def _statement(customer: Customer) -> Section:
+    wallet = selectors.wallet(customer, CREDIT)
+    found = selectors.statement(wallet, limit=ROWS).rows
+    rows = [
+        (
+            format_html(
+                '<a class="text-link" href="{}">{}</a>',
+                reverse("admin:billing_transfer_change", args=[row.id]),
+                row.description,
+            ),
+            row.amount,
+            row.balance,
+            row.booked_at,
+        )
+        for row in found
+    ]
+    all_url = reverse("admin:billing_ledgeraccount_statement", args=[wallet.pk]) if wallet else ""
+    columns = ["Credits", "Amount", "Balance after", "When"]
+    return Section("Statement", columns, rows, all_url)
+
+
+def _orders(customer: Customer) -> Section:
+    found = Order.objects.filter(customer=customer).order_by("-pk")[:ROWS]
+    rows = [
+        (link_to(order, order.product_name), order.total, order.get_status_display(),
+         "yes" if order.delivered_at else "no", order.created_at)
+        for order in found
+    ]  # fmt: skip
+    columns = ["Order", "Total", "Status", "Delivered", "When"]
+    return Section("Orders", columns, rows, list_of(Order, customer__id__exact=customer.pk))
+
+
+def _payments(customer: Customer) -> Section:
+    found = Payment.objects.filter(customer=customer).select_related("order").order_by("-pk")
+    rows = [
+        (
+            link_to(payment, payment.external_id),
+            payment.amount,
+            Money(payment.refunded_minor, payment.unit),
+            link_to(payment.order) if payment.order else payment.unapplied_reason or "unapplied",
+            payment.occurred_at,
+        )
+        for payment in found[:ROWS]
+    ]
+    columns = ["Payment", "Came in", "Refunded", "For", "When"]
+    return Section("Payments", columns, rows, list_of(Payment, customer__id__exact=customer.pk))
+
+
+def _refunds(customer: Customer) -> Section:
+    found = Refund.objects.filter(payment__customer=customer).select_related("payment")
+    rows = [
+        (
+            link_to(refund, refund.reason),
+            refund.amount,
+            refund.get_state_display(),
+            refund.created_at,
+        )
+        for refund in found.order_by("-pk")[:ROWS]
+    ]
+    all_url = list_of(Refund, payment__customer__id__exact=customer.pk)
+    return Section("Refunds", ["Refund", "Amount", "State", "When"], rows, all_url)
+
+
+def _staff_actions(customer: Customer) -> Section:
+    found = StaffAction.objects.filter(customer=customer).select_related("staff")
+    rows = [
+        (link_to(action, what(action)), done_to(action), action.staff, action.reason,
+         action.created_at)
+        for action in found.order_by("-pk")[:ROWS]
+    ]  # fmt: skip
+    columns = ["What", "Done to", "By", "Why", "When"]
+    all_url = list_of(StaffAction, customer__id__exact=customer.pk)
+    return Section("Staff actions", columns, rows, all_url)

@@ -1,0 +1,131 @@
+"""The admin's sidebar and its first page; named in settings.UNFOLD."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import F
+from django.http import HttpRequest
+from django.urls import reverse
+
+from billing.admin.base import list_of
+from billing.admin.inbox import attention
+from billing.models import (
+    InboundEvent,
+    Order,
+    OrderStatus,
+    Refund,
+    RefundState,
+    UnappliedPayment,
+)
+from common import clock
+
+REFUND_IS_LATE = timedelta(hours=1)
+
+# Title, icon, app_model; shown to those who may look at it.
+_Entry = tuple[str, str, str]
+_GROUPS: Sequence[tuple[str, Sequence[_Entry]]] = (
+    (
+        "Customers",
+        (
+            ("Customers", "groups", "accounts_customer"),
+            ("Users", "person", "accounts_user"),
+            ("API keys", "key", "accounts_apikey"),
+        ),
+    ),
+    (
+        "Money",
+        (
+            ("Orders", "shopping_cart", "billing_order"),
+            ("Payments", "payments", "billing_payment"),
+            ("Unapplied money", "help_center", "billing_unappliedpayment"),
+            ("Refunds", "undo", "billing_refund"),
+            ("Ledger accounts", "account_balance", "billing_ledgeraccount"),
+            ("Transfers", "sync_alt", "billing_transfer"),
+            ("Lots", "toll", "billing_lot"),
+            ("Uses of lots", "data_usage", "billing_lotuse"),
+            ("Holds", "front_hand", "billing_hold"),
+        ),
+    ),
+    (
+        "Operations",
+        (
+            ("Inbox", "inbox", "billing_inboundevent"),
+            ("Staff actions", "history_edu", "billing_staffaction"),
+            ("Scheduled jobs", "schedule", "django_celery_beat_periodictask"),
+        ),
+    ),
+)
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """Groups of links, each with its permission."""
+    return [
+        {
+            "title": title,
+            "separator": True,
+            "items": [_item(request, *entry) for entry in entries],
+        }
+        for title, entries in _GROUPS
+    ]
+
+
+def first_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Adds what somebody should look at, as far as the viewer may see it."""
+    may = request.user.has_perm
+    cards = [
+        *(_inbox_cards() if may("billing.view_inboundevent") else ()),
+        *(_order_cards() if may("billing.view_order") else ()),
+        *(_refund_cards() if may("billing.view_refund") else ()),
+        *(_unapplied_cards() if may("billing.view_unappliedpayment") else ()),
+    ]
+    return context | {"attention_cards": cards}
+
+
+def _item(request: HttpRequest, title: str, icon: str, page: str) -> dict[str, Any]:
+    address = reverse(f"admin:{page}_changelist")
+    app, _, model = page.rpartition("_")
+
+    def permitted(_request: HttpRequest) -> bool:
+        return request.user.has_perm(f"{app}.view_{model}")
+
+    return {
+        "title": title,
+        "icon": icon,
+        "link": address,
+        "active": request.path.startswith(address),
+        "permission": permitted,
+    }
+
+
+def _card(title: str, count: int, url: str, note: str = "") -> dict[str, Any]:
+    return {"title": title, "count": count, "url": url, "note": note}
+
+
+def _inbox_cards() -> list[dict[str, Any]]:
+    found = attention(InboundEvent.objects.all())
+    oldest = found["oldest_unhandled"]
+    note = f"oldest of {oldest.received_at:%Y-%m-%d %H:%M} UTC" if oldest else ""
+    url = list_of(InboundEvent, state="unhandled")
+    return [_card("Events not handled", found["unhandled_count"], url, note)]
+
+
+def _order_cards() -> list[dict[str, Any]]:
+    waiting = Order.objects.filter(status=OrderStatus.PAID, delivered_at=None)
+    url = list_of(Order, delivery="missing")
+    return [_card("Orders paid, not delivered", waiting.count(), url)]
+
+
+def _refund_cards() -> list[dict[str, Any]]:
+    late = Refund.objects.filter(
+        state=RefundState.REQUESTED, created_at__lt=clock.now() - REFUND_IS_LATE
+    )
+    url = list_of(Refund, state__exact=RefundState.REQUESTED)
+    return [_card("Refunds the provider has not taken", late.count(), url, "for over an hour")]
+
+
+def _unapplied_cards() -> list[dict[str, Any]]:
+    left = UnappliedPayment.objects.filter(order=None, refunding_minor__lt=F("amount_minor"))
+    return [_card("Unapplied payments", left.count(), list_of(UnappliedPayment))]
