@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import stripe
 from celery import current_app
@@ -126,6 +127,29 @@ class Till:
         refund.refresh_from_db()
         return refund
 
+    # -- webhooks ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Keep webhooks back; what is still held at the end goes out, oldest first."""
+        self.control("deliveries/hold")
+        try:
+            yield
+        finally:
+            self.control("deliveries/release")
+
+    def held(self, **wanted: str) -> list[dict[str, Any]]:
+        """Deliveries that are kept back, oldest first; ``type`` or ``object`` picks some."""
+        query = urlencode({"status": "held"} | wanted)
+        found: list[dict[str, Any]] = self.control_get(f"deliveries?{query}")["data"]
+        return found
+
+    def deliver(self, delivery: dict[str, Any]) -> int | None:
+        """Post one delivery now; the portal's HTTP status."""
+        answer = self.control(f"deliveries/{delivery['id']}/deliver")
+        status: int | None = answer["response_status"]
+        return status
+
     # -- waiting ----------------------------------------------------------------------------------
 
     def settle_down(self) -> None:
@@ -138,10 +162,14 @@ class Till:
                 return True
             if time.monotonic() - rung_at > 1:  # what beat does every minute
                 rung_at = time.monotonic()
-                doorbell.ring("billing.sweep")
+                self.sweep()
             return False
 
         wait_until(quiet, self.unfinished, self.portal)
+
+    def sweep(self) -> None:
+        """Ring for what beat rings for every minute."""
+        doorbell.ring("billing.sweep")
 
     def control_get(self, path: str) -> Any:
         """GET from the control API's Stripe part."""

@@ -59,17 +59,32 @@ def _verify(request: HttpRequest) -> dict[str, Any]:
     except (stripe.SignatureVerificationError, ValueError):
         raise BadEvent("signature missing, wrong or too old") from None
     try:
-        event = json.loads(body)
+        event = _storable(json.loads(body))
         if event["object"] != "event" or not isinstance(event["data"]["object"], dict):
             raise BadEvent("not a snapshot event")
         if event["livemode"] is not settings.STRIPE_LIVE_MODE:
             raise BadEvent("event and keys differ in test or live mode")
-        if not (isinstance(event["id"], str) and isinstance(event["type"], str)):
+        if not (_is_name(event["id"], 128) and _is_name(event["type"], 80)):
             raise BadEvent("not an event")
         objects.moment(event["created"])
-    except (ValueError, KeyError, TypeError, OverflowError, OSError):
+    except (ValueError, KeyError, TypeError, OverflowError, OSError, RecursionError):
         raise BadEvent("not an event") from None
     return dict(event)
+
+
+def _is_name(value: object, longest: int) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= longest
+
+
+def _storable(value: Any) -> Any:
+    """The same without what JSON can say and PostgreSQL cannot hold: NUL and half a surrogate."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode(errors="replace").decode()
+    if isinstance(value, list):
+        return [_storable(one) for one in value]
+    if isinstance(value, dict):
+        return {_storable(name): _storable(one) for name, one in value.items()}
+    return value
 
 
 def _body(request: HttpRequest) -> str:
