@@ -12,7 +12,7 @@ from django.db.models import F, QuerySet, TextChoices
 
 from accounts.models import Customer
 from billing.models import Order, OrderStatus, Payment, Refund
-from billing.money import Money, asset
+from billing.money import CREDIT, Money, asset
 from common import clock
 from common.errors import NotFound
 from common.pagination import CursorInvalid
@@ -62,6 +62,12 @@ class Purchase:
     def discount(self) -> Money | None:
         """What the provider took off the order's price; None where there is no order."""
         return Money(self.order.discount_minor, self.order.unit) if self.order else None
+
+    @property
+    def credits(self) -> Money | None:
+        """The credits it is for; None when it is for something else."""
+        minor = self.order.snapshot.get("credits_minor") if self.order else None
+        return None if minor is None else Money(minor, CREDIT)
 
     @property
     def note(self) -> str:

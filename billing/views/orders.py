@@ -35,12 +35,18 @@ def success(request: SignedInRequest, order_id: UUID) -> HttpResponse:
     """
     purchase = selectors.purchase(request.customer, order_id)
     is_waiting = purchase.state in _WAITING
+    takes_long = is_waiting and _has_waited(purchase)
+    shown = f"{purchase.state}-{takes_long:d}"
+    if request.htmx and request.GET.get("shown") == shown:
+        # Nothing to say: the page keeps its focus, and screen readers keep silent.
+        return HttpResponse(status=204)
     context = {
         "purchase": purchase,
         "order": purchase.order,
         "is_waiting": is_waiting,
         "is_unfinished": is_waiting or purchase.state == State.UNDELIVERED,
-        "takes_long": is_waiting and _has_waited(purchase),
+        "takes_long": takes_long,
+        "shown": shown,
         "balance": selectors.balance(request.customer),
     }
     template = "billing/success.html"
