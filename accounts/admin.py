@@ -45,6 +45,18 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     filter_horizontal = ["user_permissions"]
     inlines = [MembershipInline]
 
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        """Only superusers hand out rights: others could give themselves all of them."""
+        rights = (
+            [] if request.user.is_superuser else ["is_staff", "is_superuser", "user_permissions"]
+        )
+        return [*self.readonly_fields, *rights]
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Nobody below a superuser changes one, or sets one's password."""
+        may_change = bool(super().has_change_permission(request, obj))
+        return may_change and (request.user.is_superuser or obj is None or not obj.is_superuser)
+
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
 
@@ -63,6 +75,10 @@ class CustomerAdmin(ModelAdmin):  # type: ignore[misc]
     ]  # fmt: skip
     readonly_fields = ["id", "kind", "anchor_at", "created_at"]
     inlines = [MembershipInline]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Customers come from signing up: never without an owner."""
+        return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Customer | None = None) -> bool:
         return False

@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
 from django.test import Client
 
 from accounts.models import ApiKey, Customer, User
@@ -115,3 +116,44 @@ def test_the_anchor_cannot_be_moved_by_hand(staff: Client) -> None:
     changed = Customer.objects.get(pk=customer.pk)
     assert (changed.name, changed.allowed_to_owe) == ("Ada", True)
     assert (changed.anchor_at, changed.kind) == (customer.anchor_at, customer.kind)
+
+
+def user_form(user: User, **changes: str) -> dict[str, str]:
+    """What the admin's page of a user sends."""
+    form = {
+        "email": user.email,
+        "name": user.name,
+        "is_active": "on",
+        "memberships-TOTAL_FORMS": "0",
+        "memberships-INITIAL_FORMS": "0",
+    }
+    return form | changes
+
+
+def test_staff_below_superusers_hand_out_no_rights() -> None:
+    helper = make_person()
+    helper.is_staff = True
+    helper.save(update_fields=["is_staff"])
+    helper.user_permissions.set(Permission.objects.filter(content_type__app_label="accounts"))
+    client = Client()
+    client.force_login(helper, backend="django.contrib.auth.backends.ModelBackend")
+    boss = make_staff()
+    url = "/admin/accounts/user/{}/"
+
+    client.post(
+        url.format(helper.pk) + "change/", user_form(helper, name="Helper", is_superuser="on")
+    )
+    client.post(url.format(boss.pk) + "change/", user_form(boss, name="Fallen"))
+    passwords = {"password1": "a new passphrase", "password2": "a new passphrase"}
+    refused = client.post(url.format(boss.pk) + "password/", passwords)
+
+    helper.refresh_from_db()
+    boss.refresh_from_db()
+    assert (helper.name, helper.is_superuser, helper.is_staff) == ("Helper", False, True)
+    assert (boss.name, boss.is_superuser) == ("", True)
+    assert refused.status_code == 403
+    assert boss.check_password(PASSWORD)
+
+
+def test_customers_come_from_signing_up_only(staff: Client) -> None:
+    assert staff.get("/admin/accounts/customer/add/").status_code == 403
