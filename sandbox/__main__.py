@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -28,7 +29,8 @@ def main() -> None:
     server = uvicorn.Server(
         uvicorn.Config(build(config), access_log=False, log_level="warning", lifespan="on")
     )
-    server.run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
 
 
 def _listen(port: int) -> socket.socket:

@@ -49,6 +49,8 @@ CREATE TABLE IF NOT EXISTS idempotency (
     created INTEGER NOT NULL
 );
 
+CREATE INDEX IF NOT EXISTS idempotency_by_age ON idempotency (created);
+
 CREATE TABLE IF NOT EXISTS deliveries (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     event TEXT NOT NULL,
@@ -140,6 +142,11 @@ class Tx:
         """Objects of ``kind``, oldest first, that the SQL condition ``where`` lets through."""
         sql = f"SELECT data FROM objects WHERE kind = ? AND NOT deleted AND ({where}) ORDER BY seq"
         return [json.loads(row[0]) for row in self.rows(sql, (kind, *args))]
+
+    def latest(self, kind: str, count: int) -> list[Json]:
+        """The newest objects of ``kind``, newest first."""
+        sql = "SELECT data FROM objects WHERE kind = ? AND NOT deleted ORDER BY seq DESC LIMIT ?"
+        return [json.loads(row[0]) for row in self.rows(sql, (kind, count))]
 
     def setting(self, name: str) -> Any:
         """A stored setting, or None."""

@@ -89,6 +89,9 @@ def pay(context: Context, session: Json, payer: Payer) -> Outcome:
     pricing.reprice(context, session, private)  # the rate may have changed since the page was made
     context.tx.save(session)
     if session["amount_total"] == 0:
+        if private["payment_intent"] is not None:  # begun before it became free
+            begun = context.need("payment_intent", private["payment_intent"])
+            payment_intents.cancel(context, begun, reason="abandoned")
         _remember_payer(context, session, payer)
         _complete(context, session, payment_status="no_payment_required")
         return Outcome("free", "Nothing to pay.", session)

@@ -118,6 +118,18 @@ def listing(tx: Tx, wanted: dict[str, Any]) -> list[Json]:
     return [{**dict(row), "url": urls.get(row["endpoint"])} for row in rows]
 
 
+def latest(tx: Tx, count: int) -> list[Json]:
+    """The newest deliveries, newest first."""
+    rows = tx.rows(f"SELECT {COLUMNS} FROM deliveries ORDER BY id DESC LIMIT ?", (count,))
+    return [dict(row) for row in rows]
+
+
+def counts(tx: Tx) -> dict[str, int]:
+    """How many deliveries there are by status."""
+    rows = tx.rows("SELECT status, count(*) FROM deliveries GROUP BY status ORDER BY status")
+    return {row[0]: row[1] for row in rows}
+
+
 def delivery(tx: Tx, id: int) -> Json | None:
     """One delivery, or None."""
     rows = tx.rows(f"SELECT {COLUMNS} FROM deliveries WHERE id = ?", (id,))

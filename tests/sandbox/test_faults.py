@@ -237,3 +237,33 @@ def test_reset_forgets_everything_but_the_environment(sandbox: Sandbox, listener
     sandbox.until_quiet()
     assert listener.types() == ["customer.created"]
     assert API_KEY not in sandbox.log()
+
+
+def test_the_control_page_does_by_form_what_the_api_does(sandbox: Sandbox) -> None:
+    sandbox.control("settings", refund_outcome="pending")
+    sandbox.api().v1.refunds.create(params={"payment_intent": str(sandbox.paid().payment_intent)})
+    form = {"kind": "drop", "type": "*", "count": "3", "delay_seconds": ""}
+    assert sandbox.http.post("/_sandbox/stripe/faults", data=form).headers["location"] == "/"
+
+    page = sandbox.http.get("/").text
+
+    assert "<td>drop</td><td>3</td>" in page
+    assert "Refund" in page
+    assert "They agree with the balance transactions." in page
+    assert sandbox.http.post("/_sandbox/stripe/faults/clear", data={"x": ""}).status_code == 303
+    assert sandbox.look("stripe/faults")["data"] == []
+
+
+def test_a_session_that_becomes_free_calls_its_payment_off(sandbox: Sandbox) -> None:
+    api = sandbox.api().v1
+    coupon = api.coupons.create(params={"percent_off": 100})
+    api.promotion_codes.create(
+        params={"promotion": {"type": "coupon", "coupon": coupon.id}, "code": "FREE"}
+    )
+    session = sandbox.session(allow_promotion_codes=True)
+    pay = f"sessions/{session.id}/pay"
+    assert sandbox.control(pay, card="4000000000000002")["outcome"] == "declined"
+
+    assert sandbox.control(pay, promotion_code="FREE")["outcome"] == "free"
+
+    assert [one.status for one in api.payment_intents.list().data] == ["canceled"]

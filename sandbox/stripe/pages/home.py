@@ -90,25 +90,21 @@ def _ask(what: str, obj: Json, path: str) -> list[Child]:
 
 
 def _sessions(context: Context) -> Markup:
-    latest = context.tx.find("checkout.session")[-ROWS:]
     rows: list[list[Child]] = [
         [
             el("a", session["id"][:20] + "…", href=f"/c/pay/{session['id']}"),
             display(session["amount_total"], session["currency"]),
             f"{session['status']}, {session['payment_status']}",
         ]
-        for session in reversed(latest)
+        for session in context.tx.latest("checkout.session", ROWS)
     ]
     table = _table(["Session", "Total", "Status"], rows, "None yet.")
     return el("section", el("h2", "Latest checkout sessions"), table)
 
 
 def _deliveries(context: Context) -> Markup:
-    found = outbox.listing(context.tx, {})
-    counts: dict[str, int] = {}
-    for delivery in found:
-        counts[delivery["status"]] = counts.get(delivery["status"], 0) + 1
-    told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    counted = outbox.counts(context.tx)
+    told = ", ".join(f"{count} {status}" for status, count in counted.items())
     rows: list[list[Child]] = [
         [
             el("code", delivery["type"]),
@@ -117,7 +113,7 @@ def _deliveries(context: Context) -> Markup:
             delivery["error"] or delivery["response_status"],
             _button(f"deliveries/{delivery['id']}/deliver", "Deliver now"),
         ]
-        for delivery in reversed(found[-ROWS:])
+        for delivery in outbox.latest(context.tx, ROWS)
     ]
     mode = context.setting("deliveries")
     switch = (
