@@ -179,7 +179,9 @@ ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 # --- Mail ---------------------------------------------------------------------------------------
 
 # In the sandbox every message becomes a file under var/mail, so that its links can be followed.
-_MAIL_DEFAULT = f"filemail:///{VAR_DIR / 'mail'}" if SANDBOX else "consolemail://" if DEBUG else None
+_MAIL_DEFAULT = (
+    f"filemail:///{VAR_DIR / 'mail'}" if SANDBOX else "consolemail://" if DEBUG else None
+)
 _MAIL = env.email("EMAIL_URL", _MAIL_DEFAULT)
 EMAIL_BACKEND = _MAIL["EMAIL_BACKEND"]
 EMAIL_FILE_PATH = _MAIL.get("EMAIL_FILE_PATH")
