@@ -19,6 +19,7 @@ BEGIN
 END $$;
 
 -- Counts an amount against the wallet's cap; returns the period it counts in, null without a cap.
+-- What staff take ("adjustment") is not the owner's spending.
 -- p_forced counts what cannot be refused, because it already happened.
 CREATE OR REPLACE FUNCTION ledger__count_cap(
     p_wallet billing_ledgeraccount, p_amount bigint, p_forced boolean, p_at timestamptz
@@ -68,13 +69,20 @@ BEGIN
         RETURN w;
     END IF;
     starts := ledger_period_start(p_anchor, p_zone, p_at);
+    -- A hold counts in one month only: those of this month leave the one they counted in before.
+    UPDATE billing_spendcapperiod p SET used_minor = p.used_minor - h.held
+    FROM (SELECT cap_period_at, sum(amount_minor) AS held FROM billing_hold
+          WHERE account_id = p_wallet AND state = 'held' AND created_at >= starts
+            AND cap_period_at <> starts GROUP BY 1) h
+    WHERE p.account_id = p_wallet AND p.starts_at = h.cap_period_at;
     UPDATE billing_hold SET cap_period_at = starts
-    WHERE account_id = p_wallet AND state = 'held' AND code <> 'revoke' AND created_at >= starts;
+    WHERE account_id = p_wallet AND state = 'held' AND created_at >= starts
+      AND code NOT IN ('revoke', 'adjustment');
     SELECT coalesce(sum(t.amount_minor), 0) INTO used
     FROM billing_transfer t JOIN billing_ledgeraccount s ON s.id = t.source_id
     WHERE s.owner_id = w.owner_id AND s.asset = w.asset AND s.role IN ('wallet', 'debt', 'accrued')
       AND t.occurred_at >= starts
-      AND t.code NOT IN ('revoke', 'expire', 'debt_payment', 'debt_payment_back');
+      AND t.code NOT IN ('revoke', 'expire', 'debt_payment', 'debt_payment_back', 'adjustment');
     SELECT used + coalesce(sum(amount_minor), 0) INTO used FROM billing_hold
     WHERE account_id = p_wallet AND state = 'held' AND cap_period_at = starts;
     INSERT INTO billing_spendcapperiod (account_id, starts_at, used_minor)
@@ -109,7 +117,7 @@ BEGIN
     IF plan.missing > 0 THEN
         PERFORM ledger__insufficient(p_amount, p_amount - plan.missing);
     END IF;
-    IF w.cap_minor IS NOT NULL THEN
+    IF w.cap_minor IS NOT NULL AND p_code <> 'adjustment' THEN
         PERFORM ledger__count_cap(w, p_amount, false, p_at);
     END IF;
     t := ledger__insert_transfer(p_wallet, target, p_amount, p_code, p_key, p_group, p_at);
@@ -181,14 +189,15 @@ BEGIN
     PERFORM ledger__check_debit(p_amount, p_code);
     plan := ledger__plan_burn(p_wallet, p_amount, p_at, false);
     IF p_shortfall IS NULL AND (plan.missing > 0 OR ledger__debt(w) > 0
-       OR (w.cap_minor IS NOT NULL AND ledger__cap_room(w, p_at) < p_amount)) THEN
+       OR (w.cap_minor IS NOT NULL AND p_code <> 'adjustment'
+           AND ledger__cap_room(w, p_at) < p_amount)) THEN
         status := 'short';
         RETURN;
     END IF;
     status := 'posted';
     covered := p_amount - plan.missing;
     owed := plan.missing;
-    IF w.cap_minor IS NOT NULL THEN
+    IF w.cap_minor IS NOT NULL AND p_code <> 'adjustment' THEN
         PERFORM ledger__count_cap(w, p_amount, true, p_at);
     END IF;
     IF covered > 0 THEN

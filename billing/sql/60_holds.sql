@@ -25,7 +25,9 @@ BEGIN
     IF plan.missing > 0 THEN
         PERFORM ledger__insufficient(p_amount, p_amount - plan.missing);
     END IF;
-    cap_period := ledger__count_cap(w, p_amount, false, p_at);
+    IF p_code <> 'adjustment' THEN
+        cap_period := ledger__count_cap(w, p_amount, false, p_at);
+    END IF;
     RETURN ledger__insert_hold(p_hold, p_wallet, p_amount, p_code, p_key, p_group, p_deadline,
                                cap_period, plan.lots, plan.takes, p_at);
 END $$;
