@@ -17,7 +17,7 @@ Account = tuple[str, str | None, str]
 
 GUARDED = {"creator", "unapplied"}
 OWING = {"debt", "accrued", "creator_debt"}
-NO_SPENDING = {"revoke", "expire", "debt_payment", "debt_payment_back"}
+NO_SPENDING = {"revoke", "expire", "debt_payment", "debt_payment_back", "adjustment"}
 
 
 class Refused(Exception):
@@ -298,9 +298,9 @@ class LotBooks(Books):
 class CapBooks(LotBooks):
     """The owner's monthly limit."""
 
-    def count(self, owner: str, amount: int, at: datetime) -> datetime | None:
+    def count(self, owner: str, amount: int, code: str, at: datetime) -> datetime | None:
         cap = self.caps.get(owner)
-        if cap is None:
+        if cap is None or code in NO_SPENDING:
             return None
         starts = period_start(cap.anchor_at, cap.zone, at)
         self.cap_used[owner, starts] = self.cap_used.get((owner, starts), 0) + amount
@@ -310,9 +310,9 @@ class CapBooks(LotBooks):
         if hold.cap_period is not None:
             self.cap_used[hold.owner, hold.cap_period] -= amount
 
-    def over_cap(self, owner: str, amount: int, at: datetime) -> bool:
+    def over_cap(self, owner: str, amount: int, code: str, at: datetime) -> bool:
         cap = self.caps.get(owner)
-        if cap is None:
+        if cap is None or code in NO_SPENDING:
             return False
         starts = period_start(cap.anchor_at, cap.zone, at)
         return self.cap_used.get((owner, starts), 0) + amount > cap.amount
@@ -335,8 +335,10 @@ class CapBooks(LotBooks):
             and move.code not in NO_SPENDING
         )
         for hold in self.holds:
-            if hold.owner == owner and hold.state == "held" and hold.code != "revoke":
+            if hold.owner == owner and hold.state == "held" and hold.code not in NO_SPENDING:
                 if hold.created_at >= starts:
+                    if hold.cap_period not in (None, starts):
+                        self.uncount(hold, hold.amount)
                     hold.cap_period = starts
                 if hold.cap_period == starts:
                     spent += hold.amount

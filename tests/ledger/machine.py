@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import hypothesis.strategies as st
+from billing.selectors import audit
 from common.errors import BillingError
 from django.db import transaction
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -68,7 +69,8 @@ class LedgerMachine(RuleBasedStateMachine):
                 found = getattr(self.real, name)(*args, **kwargs, at=self.now)
         except BillingError as refusal:
             assert refused is not None, f"{name} {args} {kwargs} was refused: {refusal!r}"
-            assert type(refusal).__name__ in refused.names
+            answer = type(refusal).__name__
+            assert answer in refused.names, f"{name} {args} {kwargs}: {answer}, not {refused}"
         else:
             assert refused is None, f"{name} {args} {kwargs} was not refused: {refused}"
         if name in ("spend_many", "expire", "expire_holds", "recognise"):
@@ -140,6 +142,11 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert all(lot.promotional for lot in free)
 
     @invariant()
+    def the_audit_finds_nothing(self) -> None:
+        found = audit.differences(at=self.now)
+        assert not found, [str(difference) for difference in found]
+
+    @invariant()
     def every_asset_nets_to_zero(self) -> None:
         for code in ("CREDIT", "USD"):
             total = sum(value for key, value in self.oracle.balances.items() if key[2] == code)
@@ -196,9 +203,9 @@ class LedgerMachine(RuleBasedStateMachine):
             priority=0, promotional=True, expires_at=life and self.now + life,
         )  # fmt: skip
 
-    @rule(owner=owners, amount=amounts)
-    def spend(self, owner: str, amount: int) -> None:
-        self.act("spend", owner, amount, code="usage", key=self.key())
+    @rule(owner=owners, amount=amounts, code=st.sampled_from(["usage", "usage", "adjustment"]))
+    def spend(self, owner: str, amount: int, code: str) -> None:
+        self.act("spend", owner, amount, code=code, key=self.key())
 
     @rule(
         items=st.lists(
@@ -233,10 +240,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # -- holds -------------------------------------------------------------------------------
 
-    @rule(owner=owners, amount=amounts, wait=lifetimes)
-    def reserve(self, owner: str, amount: int, wait: timedelta | None) -> None:
+    @rule(
+        owner=owners, amount=amounts, wait=lifetimes,
+        code=st.sampled_from(["usage", "usage", "adjustment"]),
+    )  # fmt: skip
+    def reserve(self, owner: str, amount: int, wait: timedelta | None, code: str) -> None:
         self.act(
-            "reserve", owner, amount, code="usage", key=self.key(),
+            "reserve", owner, amount, code=code, key=self.key(),
             deadline_at=wait and self.now + wait,
         )  # fmt: skip
 

@@ -60,7 +60,7 @@ class Lots(CapBooks):
 
     def spend(self, owner: str, amount: int, *, code: str, key: str, at: datetime) -> None:
         def do(act: Act) -> tuple[int, int]:
-            refusals = self.refusals(owner, amount, at)
+            refusals = self.refusals(owner, amount, code, at)
             if refusals:
                 raise Refused(*refusals)
             return self.debit(act, Debit(owner, amount, code, key), at)
@@ -68,13 +68,13 @@ class Lots(CapBooks):
         if self.once(key, ("debit", owner, amount, code), do) != (amount, 0):
             raise Refused("IdempotencyMismatch")
 
-    def refusals(self, owner: str, amount: int, at: datetime) -> list[str]:
+    def refusals(self, owner: str, amount: int, code: str, at: datetime) -> list[str]:
         """Why so much may not be spent or reserved."""
         _, missing = plan(self.spendable(owner, at), amount)
         found = {
             "InDebt": self.owed(owner) > 0,
             "InsufficientFunds": missing > 0,
-            "SpendCapReached": self.over_cap(owner, amount, at),
+            "SpendCapReached": self.over_cap(owner, amount, code, at),
         }
         return [name for name, applies in found.items() if applies]
 
@@ -82,7 +82,7 @@ class Lots(CapBooks):
         """Books a debit, and what no lot covers on the account that owes it."""
         takes, owed = plan(self.spendable(item.owner, at), item.amount)
         covered = item.amount - owed
-        self.count(item.owner, item.amount, at)
+        self.count(item.owner, item.amount, item.code, at)
         consumed = self.house("consumed")
         if covered:
             move = self.move(self.wallet(item.owner), consumed, covered, item.code, at)
@@ -103,7 +103,7 @@ class Lots(CapBooks):
     def _one_of_many(self, item: Debit, at: datetime) -> tuple[str, str, int, int]:
         status = "replayed" if item.key in self.acts else "posted"
         if status == "posted" and item.owed_on is None:
-            if self.refusals(item.owner, item.amount, at):
+            if self.refusals(item.owner, item.amount, item.code, at):
                 return (item.key, "short", 0, 0)
         covered, owed = self.once(
             item.key,
@@ -138,13 +138,13 @@ class Holds(Lots):
         at: datetime,
     ) -> int:
         def do(act: Act) -> int:
-            refusals = self.refusals(owner, amount, at)
+            refusals = self.refusals(owner, amount, code, at)
             if refusals:
                 raise Refused(*refusals)
             takes, _ = plan(self.spendable(owner, at), amount)
             hold = self._pin_down(owner, amount, code, takes, at)
             hold.deadline_at = deadline_at
-            hold.cap_period = self.count(owner, amount, at)
+            hold.cap_period = self.count(owner, amount, code, at)
             return hold.number
 
         return int(self.once("hold:" + key, ("reserve", owner, amount, code), do))

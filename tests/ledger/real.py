@@ -51,7 +51,7 @@ class Real:
             amount,
             occurred_at=at,
             group="group",
-            origin="order:1",
+            origin="test",
             cost_minor=cost,
             cost_asset=USD,
             **rest,
