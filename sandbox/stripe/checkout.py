@@ -79,6 +79,7 @@ def fix_tax(context: Context, session: Json, tax_minor: int | None) -> None:
 
 def _reprice(context: Context, session: Json, private: Json) -> None:
     pricing.reprice(context, session, private)
+    pricing.require_minimum(session)
     context.tx.save(session)
     context.tx.save_private(KIND, session["id"], private)
 

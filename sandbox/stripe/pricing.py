@@ -34,19 +34,10 @@ def compute(context: Context, session: Json, private: Json) -> list[Line]:
 
 
 def reprice(context: Context, session: Json, private: Json) -> None:
-    """Write the session's totals anew; the caller saves it. Raises if too little is left to pay."""
+    """Write the session's totals anew; the caller saves it."""
     lines = compute(context, session, private)
-    total = sum(line.total for line in lines)
-    least = MINIMUM.get(session["currency"], 1)
-    if 0 < total < least:
-        raise StripeError(
-            "The Checkout Session's total amount due must add up to at least "
-            f"{least} {session['currency']} (in the smallest unit).",
-            code="amount_too_small",
-            param="line_items",
-        )
     session["amount_subtotal"] = sum(line.subtotal for line in lines)
-    session["amount_total"] = total
+    session["amount_total"] = sum(line.total for line in lines)
     session["total_details"] = {
         "amount_discount": sum(line.discount for line in lines),
         "amount_shipping": 0,
@@ -58,6 +49,18 @@ def reprice(context: Context, session: Json, private: Json) -> None:
         by_code = discount["promotion_code"] is not None
         shown = {"coupon": None, "promotion_code": discount["promotion_code"]}
         session["discounts"] = [shown if by_code else {**shown, "coupon": discount["coupon"]}]
+
+
+def require_minimum(session: Json) -> None:
+    """Raises StripeError if something is to be paid, but too little to charge a card with."""
+    least = MINIMUM.get(session["currency"], 1)
+    if 0 < session["amount_total"] < least:
+        raise StripeError(
+            "The Checkout Session's total amount due must add up to at least "
+            f"{amounts.display(least, session['currency'])}.",
+            code="amount_too_small",
+            param="line_items",
+        )
 
 
 def discount_from(context: Context, session: Json, coupon: Json, code: Json | None = None) -> Json:

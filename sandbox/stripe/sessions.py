@@ -37,6 +37,7 @@ def create(context: Context, params: Json) -> Json:
     session["amount_subtotal"] = sum(line["unit_amount"] * line["quantity"] for line in lines)
     private["discount"] = _discount(context, session, params)
     pricing.reprice(context, session, private)
+    pricing.require_minimum(session)
     context.tx.insert(session, private)
     for line in lines:
         item = {"id": line["id"], "object": "item", "created": context.now}
