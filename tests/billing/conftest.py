@@ -1,0 +1,48 @@
+"""What the tests of billing share: callers, a rail of our own making, and the task queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+from django.conf import settings
+from django.core.cache import cache
+
+from common import doorbell
+from tests.accounts.factories import PersonClient, signed_in
+from tests.billing.callers import QUEUE, Bell
+from tests.billing.fakes import FakeRail, only_rail
+
+
+@pytest.fixture(autouse=True)
+def _clean_cache() -> Iterator[None]:
+    """No rate limit and no memory of waiting outlives its test."""
+    cache.clear()
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def rail() -> Iterator[FakeRail]:
+    """The only rail there is."""
+    fake = FakeRail()
+    with only_rail(fake):
+        yield fake
+
+
+@pytest.fixture
+def client(db: None, rail: FakeRail) -> PersonClient:
+    """The browser of a new person, on a portal with one rail."""
+    return signed_in()
+
+
+@pytest.fixture
+def bell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bell]:
+    """The tasks that were rung for."""
+    monkeypatch.setattr(doorbell, "_BELL", doorbell._Bell())
+    broker = redis.Redis.from_url(settings.REDIS_URL)
+    broker.delete(QUEUE)
+    yield Bell(broker)
+    broker.delete(QUEUE)
+    broker.close()
