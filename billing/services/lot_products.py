@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db.models import Sum
 
 from billing import ledger
-from billing.models import Code, Hold, HoldState, LedgerAccount, Lot, Order, Refund, Transfer
+from billing.models import Code, Hold, HoldState, LedgerAccount, Lot, Order, Transfer
 from billing.money import share_floor, share_half_even
 from billing.services.products import ProductType, Reversal
 
@@ -32,25 +32,20 @@ class LotProduct(ProductType):
 
     def pin(self, reversal: Reversal) -> None:
         for lot in _granted(reversal.order):
-            _pin_up_to(reversal, lot, _units_minor(reversal, lot), f"refund:{reversal.refund.pk}")
+            _pin_up_to(reversal, lot, _units_minor(reversal, lot), reversal.cause)
 
-    def unpin(self, refund: Refund, *, at: datetime) -> None:
-        for hold in _pins(refund):
+    def unpin(self, cause: str, *, at: datetime) -> None:
+        for hold in _pins(cause):
             ledger.release(hold.pk, occurred_at=at)
 
-    def take_back(self, reversal: Reversal) -> None:
-        granted = _granted(reversal.order)
-        due = {lot.pk: _units_minor(reversal, lot) for lot in granted}
-        for lot in granted:
-            _take_units(reversal, lot, due[lot.pk])
-        for hold in _pins(reversal.refund):
-            ledger.release(hold.pk, occurred_at=reversal.occurred_at)
-        _take_money(reversal)
+    def take_units(self, reversal: Reversal) -> None:
+        for lot in _granted(reversal.order):
+            _take_units(reversal, lot, _units_minor(reversal, lot))
+        self.unpin(reversal.cause, at=reversal.occurred_at)
 
-    def give_back(self, reversal: Reversal) -> None:
-        group = _group(reversal.refund)
+    def return_units(self, reversal: Reversal) -> None:
         revoked = Transfer.objects.filter(
-            group=group, code=Code.REVOKE, key__startswith=f"{reversal.key}:"
+            group=reversal.cause, code=Code.REVOKE, key__startswith=f"{reversal.key}:"
         )
         for transfer in revoked.order_by("-pk"):
             ledger.unwind(
@@ -58,9 +53,22 @@ class LotProduct(ProductType):
                 transfer.amount_minor,
                 code=Code.REVOKE_BACK,
                 key=f"{transfer.key}:back",
-                group=group,
+                group=reversal.cause,
                 occurred_at=reversal.occurred_at,
             )
+
+    def take_money(self, reversal: Reversal) -> None:
+        """Each lot gives its share of the net, the rest comes from what is left of the others."""
+        lots = list(Lot.objects.filter(origin=origin_of(reversal.order)).order_by("pk"))
+        lefts = [lot.cost_minor - lot.refunded_minor for lot in lots]
+        missing = reversal.net_minor
+        for place, lot in enumerate(lots):
+            share = share_floor(reversal.net_minor, lefts[place], sum(lefts)) if lefts[place] else 0
+            part = min(max(share, missing - sum(lefts[place + 1 :])), lefts[place], missing)
+            missing -= part
+            _move_money(reversal, lot, part)
+
+    def return_money(self, reversal: Reversal) -> None:
         for lot in Lot.objects.filter(origin=origin_of(reversal.order)).order_by("pk"):
             _return_money(reversal, lot)
 
@@ -82,12 +90,13 @@ def _free_minor(order: Order, lot: Lot) -> int:
 
 
 def _units_minor(reversal: Reversal, lot: Lot) -> int:
-    """Units that go with this refund: granted × net refunded so far, less those gone before."""
+    """Units that go with this part: granted × net gone so far, less those gone before."""
     total = reversal.order.net.amount_minor
+    gone = share_half_even(lot.granted_minor, reversal.net_before_minor, total)
     after = share_half_even(
         lot.granted_minor, reversal.net_before_minor + reversal.net_minor, total
     )
-    return after - share_half_even(lot.granted_minor, reversal.net_before_minor, total)
+    return after - gone
 
 
 def _pin_up_to(reversal: Reversal, lot: Lot, units_minor: int, key: str) -> list[Hold]:
@@ -100,7 +109,7 @@ def _pin_up_to(reversal: Reversal, lot: Lot, units_minor: int, key: str) -> list
             member,
             missing,
             key=f"{key}:pin:{member.pk}",
-            group=_group(reversal.refund),
+            group=reversal.cause,
             occurred_at=reversal.occurred_at,
         )
         if hold is not None and hold.state == HoldState.HELD:
@@ -111,7 +120,7 @@ def _pin_up_to(reversal: Reversal, lot: Lot, units_minor: int, key: str) -> list
 def _take_units(reversal: Reversal, lot: Lot, units_minor: int) -> None:
     """Capture what is pinned, pin and capture what else is free, owe the rest."""
     missing = units_minor
-    pinned = [hold for hold in _pins(reversal.refund) if hold.account_id == lot.account_id]
+    pinned = [hold for hold in _pins(reversal.cause) if hold.account_id == lot.account_id]
     late = _pin_up_to(
         reversal,
         lot,
@@ -128,7 +137,7 @@ def _take_units(reversal: Reversal, lot: Lot, units_minor: int) -> None:
             part,
             target="revoked",
             key=f"{reversal.key}:units:{hold.pk}",
-            group=_group(reversal.refund),
+            group=reversal.cause,
             occurred_at=reversal.occurred_at,
         )
     if missing > 0:
@@ -136,32 +145,19 @@ def _take_units(reversal: Reversal, lot: Lot, units_minor: int) -> None:
             lot.account,
             missing,
             key=f"{reversal.key}:owed:{lot.pk}",
-            group=_group(reversal.refund),
+            group=reversal.cause,
             occurred_at=reversal.occurred_at,
         )
 
 
-def _take_money(reversal: Reversal) -> None:
-    """Move the net part out of the lots' cost: each lot its share, the rest from what is left."""
-    lots = list(
-        Lot.objects.filter(origin=origin_of(reversal.order), cost_minor__gt=0).order_by("pk")
-    )
-    total = sum(lot.cost_minor - lot.refunded_minor for lot in lots)
-    missing = reversal.net_minor
-    for place, lot in enumerate(lots):
-        left = lot.cost_minor - lot.refunded_minor
-        share = share_floor(reversal.net_minor, left, total) if total else 0
-        rest_left = sum(one.cost_minor - one.refunded_minor for one in lots[place + 1 :])
-        part = min(max(share, missing - rest_left), left, missing)
-        if part <= 0:
-            continue
-        missing -= part
+def _move_money(reversal: Reversal, lot: Lot, amount_minor: int) -> None:
+    if amount_minor:
         ledger.refund_cost(
             lot,
-            part,
-            target=reversal.clearing,
+            amount_minor,
+            target=reversal.into,
             key=f"{reversal.key}:lot:{lot.pk}",
-            group=_group(reversal.refund),
+            group=reversal.cause,
             occurred_at=reversal.occurred_at,
         )
 
@@ -174,17 +170,13 @@ def _return_money(reversal: Reversal, lot: Lot) -> None:
         ledger.unrefund_cost(
             lot,
             amount_minor,
-            source=reversal.clearing,
+            source=reversal.into,
             key=f"{base}:back",
-            group=_group(reversal.refund),
+            group=reversal.cause,
             occurred_at=reversal.occurred_at,
         )
 
 
-def _pins(refund: Refund) -> list[Hold]:
-    holds = Hold.objects.filter(group=_group(refund), state=HoldState.HELD)
+def _pins(cause: str) -> list[Hold]:
+    holds = Hold.objects.filter(group=cause, state=HoldState.HELD)
     return list(holds.select_related("account").order_by("created_at", "pk"))
-
-
-def _group(refund: Refund) -> str:
-    return f"refund:{refund.pk}"

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from billing import ledger
-from billing.models import Code, LedgerAccount, Order, Refund
+from billing.models import Code, LedgerAccount, Order
 from billing.money import Money
 
 
@@ -29,14 +29,16 @@ class Sold:
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
-    """The net part of a refund, in the order's asset, and what was refunded of it before."""
+    """The net part of a sale that goes back, in the order's asset, and what went back before."""
 
     order: Order
-    refund: Refund
+    # Why it goes back, e.g. refund:<id>; the group of its transfers and holds.
+    cause: str
     net_minor: int
     net_before_minor: int
-    clearing: str
-    # Names this booking of the refund; keys of its transfers begin with it.
+    # The system role the money goes to: the rail's clearing, or where a dispute keeps it.
+    into: str
+    # Names this booking of the cause; keys of its transfers begin with it.
     key: str
     occurred_at: datetime
 
@@ -56,21 +58,20 @@ class ProductType(ABC):
 
     def unearn(self, reversal: Reversal) -> None:
         """Undo ``earn`` for an order that never was delivered and is refunded whole."""
-        self._deferred_to_clearing(reversal, Code.REFUND, f"{reversal.key}:unearn", sign=1)
+        self._deferred_to_target(reversal, Code.REFUND, f"{reversal.key}:unearn", sign=1)
 
     def earn_again(self, reversal: Reversal) -> None:
         """The refund behind ``unearn`` failed after all."""
         key = f"{reversal.key}:unearn:back"
-        self._deferred_to_clearing(reversal, Code.REFUND_FAILED, key, sign=-1)
+        self._deferred_to_target(reversal, Code.REFUND_FAILED, key, sign=-1)
 
-    def _deferred_to_clearing(self, reversal: Reversal, code: str, key: str, *, sign: int) -> None:
+    def _deferred_to_target(self, reversal: Reversal, code: str, key: str, *, sign: int) -> None:
         unit = reversal.order.unit
         ours = ledger.system_account("deferred", unit)
-        clearing = ledger.system_account(reversal.clearing, unit)
-        source, target = (ours, clearing) if sign > 0 else (clearing, ours)
+        theirs = ledger.system_account(reversal.into, unit)
+        source, target = (ours, theirs) if sign > 0 else (theirs, ours)
         leg = ledger.Leg(source, target, reversal.net_minor, code, key)
-        group = f"refund:{reversal.refund.pk}"
-        ledger.post([leg], group=group, occurred_at=reversal.occurred_at)
+        ledger.post([leg], group=reversal.cause, occurred_at=reversal.occurred_at)
 
     @abstractmethod
     def deliver(self, order: Order, *, at: datetime) -> None:
@@ -82,19 +83,27 @@ class ProductType(ABC):
 
     @abstractmethod
     def pin(self, reversal: Reversal) -> None:
-        """Set aside what the refund will take back, as far as it is there; no deadline."""
+        """Set aside what will be taken back, as far as it is there; no deadline."""
 
     @abstractmethod
-    def unpin(self, refund: Refund, *, at: datetime) -> None:
-        """The refund failed before it was booked: give back what was set aside."""
+    def unpin(self, cause: str, *, at: datetime) -> None:
+        """It will not be taken back after all: give back what was set aside."""
 
     @abstractmethod
-    def take_back(self, reversal: Reversal) -> None:
-        """The refund succeeded: take the units, and move the net money to ``clearing``."""
+    def take_units(self, reversal: Reversal) -> None:
+        """Take what was delivered: what is set aside, what else is there, the rest as debt."""
 
     @abstractmethod
-    def give_back(self, reversal: Reversal) -> None:
-        """A booked refund failed after all: undo ``take_back`` (``key`` is that of the booking)."""
+    def take_money(self, reversal: Reversal) -> None:
+        """Move the net money from whom it was earned by to ``into``."""
+
+    @abstractmethod
+    def return_units(self, reversal: Reversal) -> None:
+        """Undo ``take_units``, as far as it was done under this ``key``."""
+
+    @abstractmethod
+    def return_money(self, reversal: Reversal) -> None:
+        """Undo ``take_money``, as far as it was done under this ``key``."""
 
 
 _TYPES: dict[str, ProductType] = {}

@@ -12,7 +12,15 @@ from accounts.models import User
 from billing.errors import NotRefundable, RailUnavailable
 from billing.models import OrderStatus, Payment, Refund, RefundState
 from billing.money import share_half_even
-from billing.services import fulfilment, notifiers, orders, products, rails, refund_booking
+from billing.services import (
+    fulfilment,
+    notifiers,
+    orders,
+    products,
+    rails,
+    refund_booking,
+    reversals,
+)
 from billing.services.rails import RefundAnswer
 from common import clock, doorbell, ids
 
@@ -242,7 +250,7 @@ def _reopen(payment: Payment, refund: Refund) -> None:
 
 
 def _refunding_net_minor(payment: Payment) -> int:
-    return payment.refunding_minor - refund_booking.tax_part(payment, payment.refunding_minor)
+    return payment.refunding_minor - reversals.tax_part(payment, payment.refunding_minor)
 
 
 def _gross_for_net(payment: Payment, net_minor: int) -> int:
@@ -250,11 +258,11 @@ def _gross_for_net(payment: Payment, net_minor: int) -> int:
     if net_minor <= 0:
         return 0
     before = payment.refunding_minor
-    before_net = before - refund_booking.tax_part(payment, before)
+    before_net = before - reversals.tax_part(payment, before)
 
     def net_of(gross: int) -> int:
         after = before + gross
-        return after - refund_booking.tax_part(payment, after) - before_net
+        return after - reversals.tax_part(payment, after) - before_net
 
     gross = share_half_even(net_minor, payment.amount_minor, payment.net_minor)
     gross = min(gross, payment.refundable.amount_minor)
