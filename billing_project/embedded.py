@@ -239,7 +239,7 @@ class Postgres(Service):
         settings: dict[str, Any] = {
             "listen_addresses": "",
             "unix_socket_directories": socket_folder,
-            "max_connections": 200,
+            "max_connections": 400,
             "shared_buffers": "256MB",
             "timezone": "UTC",
             "log_timezone": "UTC",
