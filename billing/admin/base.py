@@ -117,6 +117,12 @@ class ReadOnlyInline(ReadOnly, TabularInline):  # type: ignore[misc]
         return fields
 
 
+def is_list(request: HttpRequest) -> bool:
+    """Whether a changelist is asked for, not the page of one row."""
+    match = request.resolver_match
+    return match is not None and (match.url_name or "").endswith("_changelist")
+
+
 def staff_act(
     title: str, *, right: str, icon: str, path: str, variant: Any = None
 ) -> Callable[[Method], Method]:

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.enums import ActionVariant
 
-from billing.admin.base import LongTableAdmin, badge, staff_act
+from billing.admin.base import LongTableAdmin, badge, is_list, staff_act
 from billing.admin.filters import EventStateFilter, RailFilter
 from billing.admin.inbox_acts import HandleAgainPage, HandleSelectedPage
 from billing.models import EventState, InboundEvent
@@ -45,9 +45,7 @@ class InboundEventAdmin(LongTableAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[InboundEvent]:
         """Lists do not read payloads."""
         found: QuerySet[InboundEvent] = super().get_queryset(request)
-        match = request.resolver_match
-        is_list = match is not None and match.url_name == "billing_inboundevent_changelist"
-        return found.defer("payload", "mirror_error") if is_list else found
+        return found.defer("payload", "mirror_error") if is_list(request) else found
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -10,7 +10,15 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.enums import ActionVariant
 
-from billing.admin.base import ReadOnlyAdmin, ReadOnlyInline, labels, link, money, staff_act
+from billing.admin.base import (
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    is_list,
+    labels,
+    link,
+    money,
+    staff_act,
+)
 from billing.admin.filters import LeftFilter, RailFilter
 from billing.admin.refund_act import RefundPage
 from billing.admin.unapplied_acts import ApplyPage, ApplySelectedPage, AssignPage
@@ -115,8 +123,9 @@ class UnappliedPaymentAdmin(PaymentAdmin):
     actions_detail = ["assign_payer", "apply_as_credits", "refund"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[UnappliedPayment]:
+        """The page of one that became credits meanwhile still opens, to say so."""
         found: QuerySet[UnappliedPayment] = super().get_queryset(request)
-        return found.filter(order=None)
+        return found.filter(order=None) if is_list(request) else found
 
     def possible_acts(self, payment: Payment) -> set[str]:
         possible = super().possible_acts(payment)
