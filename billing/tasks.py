@@ -13,6 +13,7 @@ from django.db import OperationalError
 from billing import ledger
 from billing.errors import RailUnavailable
 from billing.models import Order
+from billing.selectors import audit
 from billing.services import customers_at_rails, fulfilment, inbox, rails, refunds
 from common import clock
 
@@ -99,6 +100,15 @@ def snapshot_accounts() -> None:
     """Keep the system accounts' balances as of yesterday."""
     yesterday = clock.now() - timedelta(days=1)
     ledger.snapshot(yesterday.replace(hour=0, minute=0, second=0, microsecond=0))
+
+
+@shared_task(name="billing.check_ledger", acks_late=True)
+def check_ledger() -> int:
+    """Add everything up again and log each difference as an error; returns how many there are."""
+    found = audit.differences()
+    for difference in found:
+        logger.error("the ledger does not add up", extra={"difference": str(difference)})
+    return len(found)
 
 
 class _Batch(Protocol):
