@@ -53,6 +53,7 @@ def test_all_four_base_addresses_point_at_the_sandbox() -> None:
     [
         (stripe.APIConnectionError("cut"), False),  # type: ignore[no-untyped-call]
         (stripe.RateLimitError("slow down", http_status=429), False),
+        (stripe.APIError("still working", http_status=409), False),
         (stripe.APIError("oops", http_status=500), True),
     ],
 )

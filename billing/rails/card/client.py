@@ -17,6 +17,7 @@ from billing.errors import RailUnavailable
 logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 20.0
+CONFLICT, SERVER_ERROR = 409, 500
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -71,7 +72,9 @@ def reachable() -> Iterator[None]:
         logger.warning("stripe unreachable", extra={"error": str(error)})
         raise RailUnavailable from error
     except stripe.APIError as error:
-        if error.http_status is not None and error.http_status < 500:
+        if error.http_status == CONFLICT:  # our own earlier call under this key still runs
+            raise RailUnavailable from error
+        if error.http_status is not None and error.http_status < SERVER_ERROR:
             raise
         logger.warning("stripe failed", extra={"status": error.http_status, "error": str(error)})
         raise RailUnavailable(key_spent=True) from error
