@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import html
 import re
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.contrib.auth.models import Permission
-from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import User
 from tests.accounts.factories import make_person, make_staff
+
+# What the test client answers; its type has no public name.
+Page: TypeAlias = Any
 
 MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 # Everything there is to look at, and nothing to do.
@@ -27,12 +29,12 @@ class Staff(Client):
 
     user: User
 
-    def act(self, url: str, **fields: Any) -> HttpResponse:
+    def act(self, url: str, **fields: Any) -> Page:
         """Fill in the form, look at what would happen, say yes."""
         page = self.shown(url, **fields)
         return self.post_final(url, page, **{} if "reason" in hidden(page) else fields)
 
-    def shown(self, url: str, **fields: Any) -> HttpResponse:
+    def shown(self, url: str, **fields: Any) -> Page:
         """The page that shows what would happen."""
         page = self.get(url)
         assert page.status_code == 200, page
@@ -40,7 +42,7 @@ class Staff(Client):
             return page
         return self.post(url, {**hidden(page), **fields})
 
-    def post_final(self, url: str, page: HttpResponse, **fields: Any) -> HttpResponse:
+    def post_final(self, url: str, page: Page, **fields: Any) -> Page:
         """Say yes to what a page shows."""
         return self.post(url, {"reason": "asked by e-mail", **hidden(page), **fields})
 
@@ -66,7 +68,7 @@ def make_helper(*rights: str) -> User:
     return user
 
 
-def hidden(page: HttpResponse) -> dict[str, str]:
+def hidden(page: Page) -> dict[str, str]:
     """The hidden inputs of a page, as a browser would send them (not those of the token)."""
     found: dict[str, str] = {}
     for tag in re.findall(r"<input\b[^>]*>", page.text):
@@ -76,7 +78,7 @@ def hidden(page: HttpResponse) -> dict[str, str]:
     return found
 
 
-def words(page: HttpResponse) -> str:
+def words(page: Page) -> str:
     """What a person reads on a page, on one line."""
     text = re.sub(r"<(script|style)\b.*?</\1>|<[^>]+>", " ", page.text, flags=re.DOTALL)
     return " ".join(html.unescape(text).split())
