@@ -158,6 +158,15 @@ BEGIN
         ORDER BY id FOR NO KEY UPDATE
     LOOP
     END LOOP;
+    IF array_remove(p_shortfalls, NULL) <> '{}' THEN
+        -- What is owed may be settled by ledger_post meanwhile, which locks in id order too.
+        FOR locked IN
+            SELECT o.id FROM billing_ledgeraccount w JOIN billing_ledgeraccount o
+              ON o.owner_id = w.owner_id AND o.asset = w.asset AND o.role IN ('debt', 'accrued')
+            WHERE w.id = ANY (p_wallets) ORDER BY o.id FOR NO KEY UPDATE OF o
+        LOOP
+        END LOOP;
+    END IF;
     FOR i IN 1 .. coalesce(array_length(p_wallets, 1), 0) LOOP
         d := ledger__debit(p_wallets[i], p_targets[i], p_amounts[i], p_codes[i], p_keys[i],
                            p_groups[i], p_shortfalls[i], p_at);
