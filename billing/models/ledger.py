@@ -37,6 +37,7 @@ class Code(models.TextChoices):
     FEE = "fee"
     APPLY = "apply"
     SHARE = "share"
+    DISPUTE = "dispute"
     REFUND = "refund"
     REFUND_FAILED = "refund_failed"
 
@@ -67,8 +68,8 @@ class LedgerAccount(models.Model):
                 fields=["owner", "role", "asset"], name="one_account_per_role", nulls_distinct=False
             ),
             models.CheckConstraint(
-                condition=~Q(kind__in=["wallet", "balance"])
-                | Q(held_minor__gte=0, held_minor__lte=F("balance_minor")),
+                # System accounts, which have neither, pass.
+                condition=Q(kind="debt") | Q(held_minor__gte=0, held_minor__lte=F("balance_minor")),
                 name="guarded_account_covers_its_holds",
             ),
             models.CheckConstraint(
