@@ -87,10 +87,15 @@ def complete_free(order_id: UUID, *, discount_minor: int, occurred_at: datetime)
 
 
 @transaction.atomic
-def lapse(order_id: UUID, status: OrderStatus) -> Order:
-    """Mark an order that is still open as expired or failed; a paid one stays paid."""
+def lapse(order_id: UUID, status: OrderStatus, *, external_id: str = "") -> Order:
+    """Mark an order that is still open as expired or failed; a paid one stays paid.
+
+    ``external_id`` names the pay page that closed: another page than the order's own changes
+    nothing, as the customer can still pay on that one.
+    """
     order = lock(order_id)
-    if order.is_open:
+    is_own = not (external_id and order.external_id) or external_id == order.external_id
+    if order.is_open and is_own:
         order.status = status
         order.save(update_fields=["status"])
     return order

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 from uuid import UUID
 
@@ -9,13 +10,16 @@ import stripe
 from django.conf import settings
 from django.urls import reverse
 
-from billing.models import Order, OrderStatus
+from billing.models import Order, OrderStatus, Payment
 from billing.money import asset
 from billing.rails.card import catalogue_sync, customers, objects
 from billing.rails.card.client import reachable
 from billing.services import orders, payments
 from billing.services.charges import Charge
 from billing.services.rails import PayPage
+from common.errors import NotFound
+
+logger = logging.getLogger(__name__)
 
 
 def open_page(order: Order) -> PayPage:
@@ -42,26 +46,69 @@ def settle(session: objects.Object) -> None:
     """
     if session["mode"] != "payment":
         return
-    order_id = _order_id(session)
     if session["payment_status"] == "paid":
-        payment = payments.settle(_charge(session, order_id))
+        payment = payments.settle(_charge(session, order_id(session)))
         _book_fee(payment.pk, session)
-    elif session["payment_status"] == "no_payment_required" and session["status"] == "complete":
-        if order_id is not None:
-            orders.complete_free(
-                order_id,
-                discount_minor=session["total_details"]["amount_discount"],
-                occurred_at=objects.moment(session["created"]),
-            )
-    elif session["status"] == "expired" and order_id is not None:
-        orders.lapse(order_id, OrderStatus.EXPIRED)
+    elif is_free(session):
+        _complete_free(session)
+    elif session["status"] == "expired":
+        _lapse(session, OrderStatus.EXPIRED)
 
 
 def fail(session: objects.Object) -> None:
     """A delayed payment did not arrive: the order waits no longer."""
-    order_id = _order_id(session)
-    if session["payment_status"] == "unpaid" and order_id is not None:
-        orders.lapse(order_id, OrderStatus.FAILED)
+    if session["payment_status"] == "unpaid":
+        _lapse(session, OrderStatus.FAILED)
+
+
+def payment_of(payment_intent_id: str) -> Payment | None:
+    """Our payment of a PaymentIntent, settled now if its own event is late; None if not ours."""
+    known = Payment.objects.filter(rail="card", external_id=payment_intent_id)
+    if not known.exists():
+        session = objects.session_of_payment(payment_intent_id)
+        if session is not None:
+            settle(session)
+    return known.first()
+
+
+def is_free(session: objects.Object) -> bool:
+    """Whether it was completed without anything to pay."""
+    return bool(
+        session["payment_status"] == "no_payment_required" and session["status"] == "complete"
+    )
+
+
+def order_id(session: objects.Object) -> UUID | None:
+    """The order a session says it is for."""
+    named = (session.get("metadata") or {}).get("order_id") or session.get("client_reference_id")
+    try:
+        return UUID(str(named))
+    except ValueError:
+        return None
+
+
+def _complete_free(session: objects.Object) -> None:
+    named = order_id(session)
+    if named is None:
+        return
+    try:
+        orders.complete_free(
+            named,
+            discount_minor=session["total_details"]["amount_discount"],
+            occurred_at=objects.moment(session["created"]),
+        )
+    except NotFound:
+        logger.info("session of an order that is not ours", extra={"session": session["id"]})
+
+
+def _lapse(session: objects.Object, status: OrderStatus) -> None:
+    named = order_id(session)
+    if named is None:
+        return
+    try:
+        orders.lapse(named, status, external_id=session["id"])
+    except NotFound:
+        logger.info("session of an order that is not ours", extra={"session": session["id"]})
 
 
 def _parameters(order: Order, product_id: str) -> dict[str, Any]:
@@ -92,7 +139,7 @@ def _parameters(order: Order, product_id: str) -> dict[str, Any]:
     }
 
 
-def _charge(session: objects.Object, order_id: UUID | None) -> Charge:
+def _charge(session: objects.Object, for_order: UUID | None) -> Charge:
     """The money of a paid session, read from the session: it knows codes and tax."""
     intent = session["payment_intent"]
     made = intent.get("latest_charge") or intent
@@ -106,7 +153,7 @@ def _charge(session: objects.Object, order_id: UUID | None) -> Charge:
         tax_minor=session["total_details"]["amount_tax"],
         occurred_at=objects.moment(made["created"]),
         customer=customers.known_as(objects.id_of(session["customer"])),
-        order_id=order_id,
+        order_id=for_order,
     )
 
 
@@ -119,11 +166,3 @@ def book_fee_of(payment_id: UUID, charge: objects.Object | None) -> None:
     transaction = (charge or {}).get("balance_transaction")
     if isinstance(transaction, dict):
         payments.book_fee(payment_id, transaction["fee"])
-
-
-def _order_id(session: objects.Object) -> UUID | None:
-    named = (session.get("metadata") or {}).get("order_id") or session.get("client_reference_id")
-    try:
-        return UUID(str(named))
-    except ValueError:
-        return None

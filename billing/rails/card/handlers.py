@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from billing.models import InboundEvent, Payment
+from billing.models import InboundEvent
 from billing.rails.card import checkout, objects, refunds
 from billing.services.rails import Handler
 
@@ -27,9 +27,11 @@ def on_payment(event: InboundEvent) -> None:
 def on_charge(event: InboundEvent) -> None:
     """A charge changed: its balance transaction may be there now, and with it the fee."""
     charge = objects.charge(event.object_id)
-    payment = Payment.objects.filter(
-        rail="card", external_id=objects.id_of(charge["payment_intent"])
-    ).first()
+    intent_id = objects.id_of(charge["payment_intent"])
+    if intent_id is None or charge["balance_transaction"] is None:
+        return
+    # The session's own handler may be settling it at this moment, from a state without the fee.
+    payment = checkout.payment_of(intent_id)
     if payment is not None:
         checkout.book_fee_of(payment.pk, charge)
 
@@ -39,7 +41,8 @@ def on_charge_refunded(event: InboundEvent) -> None:
     charge = objects.charge(event.object_id)
     intent_id = objects.id_of(charge["payment_intent"])
     if intent_id is not None:
-        for refund in objects.refunds_of_payment(intent_id):
+        # Oldest first: one that failed makes room for those made after it.
+        for refund in reversed(objects.refunds_of_payment(intent_id)):
             refunds.sync(refund)
 
 

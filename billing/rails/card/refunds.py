@@ -49,7 +49,8 @@ def find(refund: Refund) -> RefundAnswer | None:
 
 def sync(found: objects.Object) -> Payment | None:
     """Bring our rows to what Stripe says of a refund, whoever made it; None if not our money."""
-    payment = _payment(found)
+    intent_id = objects.id_of(found.get("payment_intent"))
+    payment = checkout.payment_of(intent_id) if intent_id else None
     if payment is None:
         logger.info("refund of a payment that is not ours", extra={"refund": found["id"]})
         return None
@@ -72,18 +73,6 @@ def sync(found: objects.Object) -> Payment | None:
 def _ours(payment: Payment, refund_id: str | None) -> Refund | None:
     """The row named in the metadata; anybody may write there, so it must be of that payment."""
     return next((row for row in payment.refunds.all() if str(row.pk) == refund_id), None)
-
-
-def _payment(found: objects.Object) -> Payment | None:
-    """The payment it refunds; settled first when its own event has not come yet."""
-    intent_id = objects.id_of(found.get("payment_intent"))
-    if intent_id is None:
-        return None
-    if not Payment.objects.filter(rail="card", external_id=intent_id).exists():
-        session = objects.session_of_payment(intent_id)
-        if session is not None:
-            checkout.settle(session)
-    return Payment.objects.filter(rail="card", external_id=intent_id).first()
 
 
 def _answer(found: objects.Object) -> RefundAnswer:
