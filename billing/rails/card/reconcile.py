@@ -2,45 +2,85 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
-from billing.models import Order, OrderStatus, Payment, Refund
+from billing.errors import RailUnavailable
+from billing.models import Order, OrderStatus, Payment, Refund, RefundState
 from billing.rails.card import checkout, objects, refunds
 from billing.services.rails import Finding
 from common import clock
 
+logger = logging.getLogger(__name__)
+
 
 def run(since: datetime) -> list[Finding]:
-    """Settle paid sessions and refunds that never reached us, and close overdue orders."""
+    """Settle sessions and refunds that never reached us, and close overdue orders.
+
+    What cannot be repaired is named, and does not keep the rest from being repaired. Raises
+    RailUnavailable.
+    """
     return [*_sessions(since), *_refunds(since), *_fees(since), *_overdue()]
 
 
+def _repaired(kind: str, subject: str, detail: str, act: Callable[[], object]) -> Finding:
+    try:
+        act()
+    except RailUnavailable:
+        raise
+    except Exception as error:
+        logger.exception("not repaired", extra={"kind": kind, "subject": subject})
+        return Finding(kind, subject, f"{detail}; {type(error).__name__}: {error}", repaired=False)
+    return Finding(kind, subject, detail, repaired=True)
+
+
 def _sessions(since: datetime) -> list[Finding]:
-    found: list[Finding] = []
-    for session in objects.sessions_since(since):
-        intent_id = objects.id_of(session["payment_intent"])
-        if session["mode"] != "payment" or session["payment_status"] != "paid":
-            continue
-        if not Payment.objects.filter(rail="card", external_id=intent_id).exists():
-            checkout.settle(objects.checkout_session(session["id"]))
-            found.append(
-                Finding(
-                    "payment_missing", str(intent_id), f"session {session['id']}", repaired=True
-                )
-            )
-    return found
+    # Oldest first, here and below: things are done in the order they should have been.
+    sessions = reversed(list(objects.sessions_since(since)))
+    return [
+        _repaired("payment_missing", session["id"], session["payment_status"], _settling(session))
+        for session in sessions
+        if session["mode"] == "payment" and _is_missing(session)
+    ]
+
+
+def _settling(session: objects.Object) -> Callable[[], None]:
+    return lambda: checkout.settle(objects.checkout_session(session["id"]))
+
+
+def _is_missing(session: objects.Object) -> bool:
+    if checkout.is_free(session):
+        named = checkout.order_id(session)
+        still_open = Order.objects.filter(status=OrderStatus.OPEN)
+        return named is not None and still_open.filter(pk=named).exists()
+    return session["payment_status"] == "paid" and not _is_known(session)
+
+
+def _is_known(found: objects.Object) -> bool:
+    """Whether we have the payment that a session made or a refund is of."""
+    intent_id = objects.id_of(found["payment_intent"])
+    return Payment.objects.filter(rail="card", external_id=intent_id).exists()
 
 
 def _refunds(since: datetime) -> list[Finding]:
     found: list[Finding] = []
-    for refund in objects.refunds_since(since):
+    for refund in reversed(list(objects.refunds_since(since))):
+        state = refunds.STATES[refund["status"]]
         known = Refund.objects.filter(external_id=refund["id"]).first()
-        if known is not None and known.state == refunds.STATES[refund["status"]]:
+        # One that failed before we heard of it has moved nothing.
+        if state == (known.state if known else RefundState.FAILED):
             continue
-        if refunds.sync(refund) is not None:
-            kind = "refund_missing" if known is None else "refund_state_differs"
-            found.append(Finding(kind, refund["id"], f"is {refund['status']}", repaired=True))
+        kind = "refund_missing" if known is None else "refund_state_differs"
+        finding = _repaired(kind, refund["id"], refund["status"], _syncing(refund))
+        if _is_known(refund) or not finding.repaired:
+            found.append(finding)
     return found
+
+
+def _syncing(refund: objects.Object) -> Callable[[], object]:
+    return lambda: refunds.sync(refund)
 
 
 def _fees(since: datetime) -> list[Finding]:
@@ -63,9 +103,13 @@ def _overdue() -> list[Finding]:
     overdue = Order.objects.filter(
         rail="card", status=OrderStatus.OPEN, expires_at__lt=clock.now()
     ).exclude(external_id="")
-    for order in overdue[:500]:
-        checkout.settle(objects.checkout_session(order.external_id))
+    for order in overdue.order_by("expires_at")[:500]:
+        finding = _repaired("order_overdue", str(order.pk), "", _refreshing(order))
         order.refresh_from_db()
-        if not order.is_open:
-            found.append(Finding("order_overdue", str(order.pk), order.status, repaired=True))
+        if not order.is_open or not finding.repaired:
+            found.append(replace(finding, detail=finding.detail or order.status))
     return found
+
+
+def _refreshing(order: Order) -> Callable[[], None]:
+    return lambda: checkout.settle(objects.checkout_session(order.external_id))
