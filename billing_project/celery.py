@@ -1,7 +1,7 @@
 """The Celery application: ``celery -A billing_project.celery worker``."""
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import celeryd_init, setup_logging
 
 from billing_project import startup
 
@@ -15,6 +15,12 @@ app.autodiscover_tasks()
 @setup_logging.connect
 def _keep_our_logs(**_: object) -> None:
     """Connected, it stops Celery from putting its own format over ours."""
+
+
+@celeryd_init.connect
+def _check_before_work(**_: object) -> None:
+    """A worker starts only on a database that this code fits."""
+    startup.check(startup.SERVING_TAG)
 
 
 startup.check()

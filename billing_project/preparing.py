@@ -21,9 +21,12 @@ def migrate(say: Say) -> None:
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor
 
+    from billing import installed_sql
+
     executor = MigrationExecutor(connection)
     missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if not missing:
+        installed_sql.install_after_migrate(using="default")
         return
     say(f"Preparing the database: {len(missing)} migrations to apply")
     if any(migration.app_label == "djstripe" for migration, _ in missing):

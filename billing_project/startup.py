@@ -13,6 +13,8 @@ from billing_project import embedded, env
 
 # Apps register checks of the environment under this tag (django.core.checks.register).
 CONFIGURATION_TAG = "configuration"
+# And what must be true before a process serves under this one.
+SERVING_TAG = "serving"
 
 
 @contextmanager
@@ -37,8 +39,11 @@ def prepare() -> None:
         _ = settings.DEBUG  # reads the module
 
 
-def check() -> None:
-    """Load everything and run the apps' checks of the environment; a bad variable ends it."""
+def check(*tags: str) -> None:
+    """Load everything and run the apps' checks of the environment; a bad variable ends it.
+
+    ``tags`` are further kinds of checks to run.
+    """
     prepare()
     with one_line_errors():
         import django
@@ -47,6 +52,6 @@ def check() -> None:
         import billing_project.celery  # noqa: F401 - makes it the app that tasks are sent by
 
         django.setup()
-        for message in checks.run_checks(tags=[CONFIGURATION_TAG]):
+        for message in checks.run_checks(tags=[CONFIGURATION_TAG, *tags]):
             if message.is_serious():
                 raise ImproperlyConfigured(message.msg)

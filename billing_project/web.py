@@ -9,7 +9,7 @@ from billing_project import env, logs, ports, startup
 
 def main() -> None:
     """Serve the portal until told to stop; a taken port is one line that names it."""
-    startup.check()
+    startup.check(startup.SERVING_TAG)
     with startup.one_line_errors():
         host = env.text("HOST", "127.0.0.1")
         workers = env.integer("WEB_WORKERS", 2, minimum=1, maximum=64)

@@ -2,7 +2,7 @@
 
 from billing_project import startup
 
-startup.check()
+startup.check(startup.SERVING_TAG)
 
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 
