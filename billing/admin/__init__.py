@@ -7,10 +7,11 @@ from billing.admin import (
     customers,
     inbox,
     ledger,
+    mirror,
     orders,
     payments,
     refunds,
     staff_log,
 )
 
-__all__ = ["customers", "inbox", "ledger", "orders", "payments", "refunds", "staff_log"]
+__all__ = ["customers", "inbox", "ledger", "mirror", "orders", "payments", "refunds", "staff_log"]

@@ -72,7 +72,11 @@ class Preview:
     def movements(self) -> list[tuple[str, str, Money]]:
         """From, to, how much."""
         return [
-            (str(one.source), str(one.target), Money(one.amount_minor, asset(one.source.asset)))
+            (
+                base.account_name(one.source),
+                base.account_name(one.target),
+                Money(one.amount_minor, asset(one.source.asset)),
+            )
             for one in self.transfers
         ]
 

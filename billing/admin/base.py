@@ -18,6 +18,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 from unfold.paginator import InfinitePaginator
 
+from billing.models import LedgerAccount
 from billing.money import Money, asset
 
 Column = Callable[[Any], Any]
@@ -184,6 +185,22 @@ def text(path: str, title: str) -> Column:
         return _follow(row, path)
 
     return column
+
+
+def account_link(path: str, title: str) -> Column:
+    """A column that names a ledger account by its owner, and leads to its page."""
+
+    @admin.display(description=title, ordering=path)
+    def column(row: Any) -> SafeString:
+        account: LedgerAccount = getattr(row, path)
+        return link_to(account, account_name(account))
+
+    return column
+
+
+def account_name(account: LedgerAccount) -> str:
+    """The account as people say it; load it with its owner."""
+    return f"{account.role} of {account.owner}" if account.owner_id else account.role
 
 
 def link_to(row: Model, title: str = "") -> SafeString:

@@ -83,7 +83,7 @@ def _lots(customer: Customer) -> Section:
     )
     rows = [
         (
-            link_to(lot),
+            link_to(lot, f"lot {lot.pk}"),
             Money(lot.remaining_minor, lot.account.unit),
             Money(lot.held_minor, lot.account.unit),
             Money(lot.granted_minor, lot.account.unit),

@@ -24,6 +24,7 @@ class CustomerAdmin(Acting, PartyAdmin):
     """The billed party with its wallets, statement, orders, payments and refunds."""
 
     list_display = ["__str__", "email", "kind", "credits", "country", "created_at"]
+    change_form_outer_before_template = "admin/billing/customer_wallets.html"
     change_form_outer_after_template = "admin/billing/customer_money.html"
     actions_detail = ["grant_credits", "take_credits"]
 

@@ -11,7 +11,15 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from billing import selectors
-from billing.admin.base import LongTableAdmin, ReadOnlyInline, link, list_of, money, staff_act
+from billing.admin.base import (
+    LongTableAdmin,
+    ReadOnlyInline,
+    account_link,
+    link,
+    list_of,
+    money,
+    staff_act,
+)
 from billing.admin.filters import (
     AccountAssetFilter,
     AccountFilter,
@@ -108,16 +116,17 @@ class TransferAdmin(LongTableAdmin):
     """Every movement of value there ever was."""
 
     list_display = [
-        "id", "created_at", link("source", "From"), link("target", "To"),
+        "id", "created_at", account_link("source", "From"), account_link("target", "To"),
         money("amount_minor", "Amount", unit=SOURCE_UNIT), "code", "group",
     ]  # fmt: skip
-    list_select_related = ["source", "target"]
+    list_select_related = ["source__owner", "target__owner"]
     list_filter = [AccountFilter, CodeFilter, SourceAssetFilter]
     search_fields = ["id", "key", "group"]
     search_help_text = "Transfer id, its whole key, or its group (like order:<id>)."
     fieldsets = [
         (None, {"fields": [
-            "id", "source", "target", money("amount_minor", "Amount", unit=SOURCE_UNIT), "code",
+            "id", account_link("source", "From"), account_link("target", "To"),
+            money("amount_minor", "Amount", unit=SOURCE_UNIT), "code",
         ]}),
         ("Cause", {"fields": ["key", "group", "reverses"]}),
         ("Moments", {"fields": ["occurred_at", "created_at"]}),

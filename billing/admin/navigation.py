@@ -10,18 +10,23 @@ from django.db.models import F
 from django.http import HttpRequest
 from django.urls import reverse
 
-from billing.admin.base import list_of
+from billing.admin.base import link_to, list_of
+from billing.admin.customer_money import Section
 from billing.admin.inbox import attention
+from billing.admin.staff_log import done_to, what
 from billing.models import (
     InboundEvent,
     Order,
     OrderStatus,
+    Payment,
     Refund,
     RefundState,
+    StaffAction,
     UnappliedPayment,
 )
 from common import clock
 
+LATEST = 10
 REFUND_IS_LATE = timedelta(hours=1)
 
 # Title, icon, app_model; shown to those who may look at it.
@@ -54,6 +59,7 @@ _GROUPS: Sequence[tuple[str, Sequence[_Entry]]] = (
         (
             ("Inbox", "inbox", "billing_inboundevent"),
             ("Staff actions", "history_edu", "billing_staffaction"),
+            ("Stripe's events", "webhook", "djstripe_event"),
             ("Scheduled jobs", "schedule", "django_celery_beat_periodictask"),
         ),
     ),
@@ -65,10 +71,10 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     return [
         {
             "title": title,
-            "separator": True,
+            "separator": place > 0,
             "items": [_item(request, *entry) for entry in entries],
         }
-        for title, entries in _GROUPS
+        for place, (title, entries) in enumerate(_GROUPS)
     ]
 
 
@@ -81,7 +87,39 @@ def first_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         *(_refund_cards() if may("billing.view_refund") else ()),
         *(_unapplied_cards() if may("billing.view_unappliedpayment") else ()),
     ]
-    return context | {"attention_cards": cards}
+    return context | {"attention_cards": cards, "sections": _latest(request)}
+
+
+def _latest(request: HttpRequest) -> list[Section]:
+    tables = (("billing.view_payment", _payments), ("billing.view_staffaction", _staff_actions))
+    return [build() for right, build in tables if request.user.has_perm(right)]
+
+
+def _payments() -> Section:
+    found = Payment.objects.select_related("customer", "order").order_by("-pk")[:LATEST]
+    rows = [
+        (
+            link_to(payment, payment.external_id),
+            payment.amount,
+            link_to(payment.customer) if payment.customer else "unknown",
+            link_to(payment.order) if payment.order else payment.unapplied_reason or "unapplied",
+            payment.settled_at,
+        )
+        for payment in found
+    ]
+    columns = ["Payment", "Came in", "Payer", "For", "When"]
+    return Section("Latest payments", columns, rows, list_of(Payment))
+
+
+def _staff_actions() -> Section:
+    found = StaffAction.objects.select_related("staff").order_by("-created_at", "-pk")[:LATEST]
+    rows = [
+        (link_to(action, what(action)), done_to(action), action.staff, action.reason,
+         action.created_at)
+        for action in found
+    ]  # fmt: skip
+    columns = ["What", "Done to", "By", "Why", "When"]
+    return Section("Latest staff actions", columns, rows, list_of(StaffAction))
 
 
 def _item(request: HttpRequest, title: str, icon: str, page: str) -> dict[str, Any]:

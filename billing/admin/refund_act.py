@@ -12,7 +12,7 @@ from billing.admin.acts import ActForm, ActPage, Cleaned, Line, Preview
 from billing.admin.fields import MoneyField
 from billing.errors import NotRefundable
 from billing.models import Payment
-from billing.money import Asset
+from billing.money import Asset, Money
 from billing.services import rails, refund_previews, staff
 from billing.services.refund_previews import RefundPreview
 from billing.services.staff import Note
@@ -71,6 +71,7 @@ class RefundPage(ActPage):
         if payment.refunding_minor:
             yield Line("Refunds asked for so far", payment.amount - payment.refundable)
         yield Line("Left to refund", payment.refundable)
+        yield Line("Unspent of that", self._unspent())
         yield Line("For", payment.order.product_name if payment.order else "no order")
 
     def preview(self, cleaned: Cleaned) -> Preview:
@@ -105,6 +106,12 @@ class RefundPage(ActPage):
 
     def success(self, cleaned: Cleaned) -> str:
         return f"A refund of {cleaned['amount']} is on its way to the provider."
+
+    def _unspent(self) -> Money:
+        try:
+            return refund_previews.preview(self.subject, amount_minor=None, forced=False).amount
+        except NotRefundable:
+            return Money(0, self.subject.unit)
 
     def _rehearsed(self, cleaned: Cleaned) -> RefundPreview:
         share = cleaned["share"]

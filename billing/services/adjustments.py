@@ -46,10 +46,20 @@ def grant(
             expires_at=expires_at,
             promotional=promotional,
         )
-        expiry = expires_at.isoformat() if expires_at else None
-        return {"amount": str(amount), "promotional": promotional, "expires_at": expiry}
+        return {}
 
-    return staff.once(note, Act.GRANT_CREDITS, subject=_subject(customer), customer=customer, do=do)
+    return staff.once(
+        note,
+        Act.GRANT_CREDITS,
+        subject=f"customer:{customer.pk}",
+        customer=customer,
+        asked={
+            "amount": str(amount),
+            "promotional": promotional,
+            "expires_at": expires_at.isoformat() if expires_at else None,
+        },
+        do=do,
+    )
 
 
 def take(note: Note, customer: Customer, amount: Money, *, may_owe: bool) -> StaffAction:
@@ -72,10 +82,13 @@ def take(note: Note, customer: Customer, amount: Money, *, may_owe: bool) -> Sta
         owed = Money(result.owed_minor, amount.asset)
         if owed and not may_owe:
             raise Conflict(f"There is less in this wallet: {amount - owed} could be taken.")
-        return {"amount": str(amount), "owed": str(owed)}
+        return {"owed": str(owed)}
 
-    return staff.once(note, Act.TAKE_CREDITS, subject=_subject(customer), customer=customer, do=do)
-
-
-def _subject(customer: Customer) -> str:
-    return f"customer:{customer.pk}"
+    return staff.once(
+        note,
+        Act.TAKE_CREDITS,
+        subject=f"customer:{customer.pk}",
+        customer=customer,
+        asked={"amount": str(amount), "may_owe": may_owe},
+        do=do,
+    )

@@ -46,20 +46,28 @@ def done(key: str) -> StaffAction | None:
 
 @transaction.atomic
 def once(
-    note: Note, act: str, *, subject: str, customer: Customer | None, do: Callable[[], Detail]
+    note: Note,
+    act: str,
+    *,
+    subject: str,
+    customer: Customer | None,
+    asked: Detail,
+    do: Callable[[], Detail],
 ) -> StaffAction:
-    """Do something and log it, both or neither, once per key; ``do`` returns what to log of it.
+    """Do something and log it, both or neither, once per key.
 
-    A key that was used before returns its first action. Raises IdempotencyMismatch when it comes
-    back for something else, and InvalidInput without a reason.
+    The log keeps what was ``asked`` and what ``do`` returns. A key that was used before returns
+    its first action. Raises IdempotencyMismatch when it comes back for something else, and
+    InvalidInput without a reason.
     """
     if not note.reason.strip():
         raise InvalidInput("Say why.", fields={"reason": ["Say why."]})
     _wait_for_twin(note.key)
     before = done(note.key)
     if before is None:
-        return record(note, act, subject=subject, customer=customer, detail=do())
-    if (before.staff_id, before.act, before.subject) != (note.staff.pk, act, subject):
+        return record(note, act, subject=subject, customer=customer, detail=asked | do())
+    first = (before.staff_id, before.act, before.subject, before.detail | asked)
+    if first != (note.staff.pk, act, subject, before.detail):
         raise IdempotencyMismatch
     return before
 
@@ -90,31 +98,45 @@ def refund(note: Note, payment: Payment, amount: Money, *, forced: bool) -> Staf
             forced=forced,
             by=note.staff,
         )
-        return {"refund": str(made.pk), "amount": str(amount), "forced": forced}
+        return {"refund": str(made.pk)}
 
-    return once(note, Act.REFUND, subject=f"payment:{payment.pk}", customer=payment.customer, do=do)
+    return once(
+        note,
+        Act.REFUND,
+        subject=f"payment:{payment.pk}",
+        customer=payment.customer,
+        asked={"amount": str(amount), "forced": forced},
+        do=do,
+    )
 
 
 def apply_as_credits(note: Note, payment: Payment) -> StaffAction:
     """Turn an unapplied payment into credits. Raises Conflict when that is not possible."""
-
-    def do() -> Detail:
-        applied = unapplied.apply_as_credits(payment.pk)
-        return {"order": str(applied.order_id), "amount": str(applied.amount)}
-
-    subject = f"payment:{payment.pk}"
-    return once(note, Act.APPLY_UNAPPLIED, subject=subject, customer=payment.customer, do=do)
+    return once(
+        note,
+        Act.APPLY_UNAPPLIED,
+        subject=f"payment:{payment.pk}",
+        customer=payment.customer,
+        asked={"amount": str(payment.amount)},
+        do=lambda: {"order": str(unapplied.apply_as_credits(payment.pk).order_id)},
+    )
 
 
 def assign_payer(note: Note, payment: Payment, customer: Customer) -> StaffAction:
     """Say who an unknown payer was. Raises Conflict when that is known already."""
 
     def do() -> Detail:
-        assigned = unapplied.assign(payment.pk, customer)
-        return {"customer": str(customer.pk), "amount": str(assigned.amount)}
+        unapplied.assign(payment.pk, customer)
+        return {}
 
-    subject = f"payment:{payment.pk}"
-    return once(note, Act.ASSIGN_PAYER, subject=subject, customer=customer, do=do)
+    return once(
+        note,
+        Act.ASSIGN_PAYER,
+        subject=f"payment:{payment.pk}",
+        customer=customer,
+        asked={"customer": str(customer.pk), "amount": str(payment.amount)},
+        do=do,
+    )
 
 
 def handle_again(note: Note, event: InboundEvent) -> StaffAction:
@@ -122,9 +144,16 @@ def handle_again(note: Note, event: InboundEvent) -> StaffAction:
 
     def do() -> Detail:
         inbox.handle_again(event.pk)
-        return {"event": event.external_id, "kind": event.kind, "was": event.state}
+        return {"was": event.state}
 
-    return once(note, Act.HANDLE_AGAIN, subject=f"event:{event.pk}", customer=None, do=do)
+    return once(
+        note,
+        Act.HANDLE_AGAIN,
+        subject=f"event:{event.pk}",
+        customer=None,
+        asked={"event": event.external_id, "kind": event.kind},
+        do=do,
+    )
 
 
 def _wait_for_twin(key: str) -> None:

@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection, models, transaction
 from django.db.models import ProtectedError
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 
 from accounts.models import Customer
 from billing import ledger
@@ -139,6 +139,8 @@ def test_the_first_page_says_what_needs_attention(staff: Staff) -> None:
     assert "1 Events not handled" in text
     assert "1 Orders paid, not delivered" in text
     assert "1 Unapplied payments" in text
+    assert "Latest payments" in text
+    assert "Granted credits" in text
 
 
 def test_the_sidebar_groups_what_there_is(staff: Staff) -> None:
@@ -286,6 +288,31 @@ def test_nothing_of_the_money_core_is_added_changed_or_deleted(staff: Staff) -> 
         assert staff.post(page, {}).status_code == 403
         assert staff.post(page.replace("change/", "delete/"), {"post": "yes"}).status_code == 403
         assert "delete_selected" not in staff.get(listed).text
+
+
+def mirrored() -> list[type[models.Model]]:
+    """The models of dj-stripe that the admin shows."""
+    return [model for model in admin.site._registry if model._meta.app_label == "djstripe"]
+
+
+def test_copies_of_stripes_objects_are_only_looked_at(staff: Staff) -> None:
+    assert len(mirrored()) > 30
+
+    for model in mirrored():
+        listed = reverse(f"admin:djstripe_{model._meta.model_name}_changelist")
+        page = staff.get(listed)
+        assert page.status_code == 200, listed
+        assert 'name="action"' not in page.text, listed
+        assert staff.get(listed + "add/").status_code == 403, listed
+
+
+def test_secrets_and_calls_of_dj_stripe_are_not_in_the_admin(staff: Staff) -> None:
+    shown = {model._meta.model_name for model in mirrored()}
+
+    assert not shown & {"apikey", "webhookendpoint"}
+    with pytest.raises(NoReverseMatch):  # where it cancels subscriptions and the like
+        reverse("admin:djstripe_custom_action", args=["_cancel", "subscription"])
+    assert staff.get("/admin/djstripe/apikey/").status_code == 404
 
 
 def test_a_customer_with_money_cannot_be_deleted(staff: Staff) -> None:

@@ -63,6 +63,10 @@ def test_the_unspent_share_is_shown_to_the_cent_before_it_goes_back(
     assert "owed from now on 0 credits" in text
 
 
+def test_the_form_says_what_is_unspent(staff: Staff, payment: Payment) -> None:
+    assert "Left to refund $5.99 Unspent of that $3.59" in words(staff.get(refund_url(payment)))
+
+
 def test_showing_what_would_happen_changes_nothing(staff: Staff, payment: Payment) -> None:
     before = Transfer.objects.count()
 
