@@ -1,6 +1,8 @@
 """What request bodies may be."""
 
 import io
+import json
+import re
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -9,9 +11,12 @@ from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
+# JSON can escape one half of a surrogate pair; most pairs are whole, so this only says "look".
+_HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
+
 
 class StrictJsonParser(JSONParser):
-    """JSON no longer than Django takes in a form, that no nesting turns into a crash."""
+    """JSON that fits, and that neither its nesting nor half a character turns into a crash."""
 
     def parse(
         self,
@@ -25,6 +30,17 @@ class StrictJsonParser(JSONParser):
         if len(body) > limit:
             raise RequestDataTooBig
         try:
-            return super().parse(io.BytesIO(body), media_type, parser_context)
+            value = super().parse(io.BytesIO(body), media_type, parser_context)
         except RecursionError:
             raise ParseError("JSON parse error - nested too deeply") from None
+        if _HALF_CHARACTER.search(body):
+            _refuse_half_characters(value)
+        return value
+
+
+def _refuse_half_characters(value: Any) -> None:
+    """Refuse text that neither PostgreSQL nor an answer of ours could hold."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ParseError("JSON parse error - half a character") from None

@@ -56,7 +56,8 @@ def member_who_only_looks() -> tuple[PersonClient, Customer]:
 def send(client: APIClient, path: str, body: object = None, *, key: str | None = None) -> Any:
     """POST JSON, under an idempotency key if one is given."""
     headers = {} if key is None else {"Idempotency-Key": key}
-    return client.post(path, {} if body is None else body, format="json", headers=headers)
+    text = json.dumps({} if body is None else body)
+    return client.post(path, text, content_type="application/json", headers=headers)
 
 
 def code_of(response: Any) -> str:

@@ -13,7 +13,7 @@ from billing import selectors
 from billing.errors import RailUnavailable
 from billing.models import Order, OrderStatus
 from billing.money import CREDIT, Money
-from billing.services import orders, refunds
+from billing.services import orders, rails, refunds
 from common import clock
 from tests.accounts.factories import PersonClient, signed_in
 from tests.billing.callers import Bell, member_who_only_looks, text_of
@@ -41,8 +41,8 @@ def test_the_buy_page_shows_what_is_sold_here(client: PersonClient) -> None:
     assert "Stars" not in html  # nothing here takes them
 
 
-def test_without_a_rail_nothing_is_sold(client: PersonClient, rail: FakeRail) -> None:
-    rail.assets = ()
+def test_without_a_rail_nothing_is_sold(client: PersonClient) -> None:
+    rails.clear()
 
     html = text_of(client.get("/billing/buy"))
 

@@ -9,6 +9,7 @@ import pytest
 from django.test import override_settings
 from pytest_django import DjangoAssertNumQueries
 
+from accounts.models import Customer
 from billing import ledger, selectors
 from billing.models import Code, LedgerAccount, Order, OrderStatus
 from billing.money import CREDIT, FLUX, USD, Money
@@ -27,6 +28,11 @@ NOTHING = Money(0, CREDIT)
 
 def of_credits(whole: int) -> Money:
     return Money(whole * CREDIT.unit_minor, CREDIT)
+
+
+def owner_of(wallet: LedgerAccount) -> Customer:
+    assert wallet.owner is not None
+    return wallet.owner
 
 
 def bonus(wallet: LedgerAccount, whole: int, key: str, expires_at: datetime | None = None) -> None:
@@ -60,9 +66,9 @@ def test_what_has_expired_is_not_spendable_though_no_sweeper_came() -> None:
     bonus(wallet, 50, "soon", NOW + timedelta(hours=1))
 
     with clock.frozen(NOW):
-        assert selectors.credit_balance(wallet.owner) == of_credits(150)
+        assert selectors.credit_balance(owner_of(wallet)) == of_credits(150)
     with clock.frozen(NOW + timedelta(hours=1)):
-        assert selectors.credit_balance(wallet.owner) == of_credits(100)
+        assert selectors.credit_balance(owner_of(wallet)) == of_credits(100)
 
 
 def test_what_is_held_is_not_spendable() -> None:
@@ -70,7 +76,7 @@ def test_what_is_held_is_not_spendable() -> None:
 
     ledger.reserve(wallet, 30_000_000, code=Code.USAGE, key="h", deadline_at=None, occurred_at=NOW)
 
-    balance = selectors.balance(wallet.owner)
+    balance = selectors.balance(owner_of(wallet))
     assert (balance.spendable, balance.held) == (of_credits(70), of_credits(30))
 
 
@@ -79,7 +85,7 @@ def test_debt_is_shown_as_what_is_owed() -> None:
 
     ledger.claw_back(wallet, 150_000_000, key="c", group="c", occurred_at=NOW)
 
-    balance = selectors.balance(wallet.owner)
+    balance = selectors.balance(owner_of(wallet))
     assert (balance.spendable, balance.debt) == (NOTHING, of_credits(50))
 
 
@@ -87,7 +93,7 @@ def test_a_balance_takes_two_queries(django_assert_num_queries: DjangoAssertNumQ
     wallet = make_wallet(credits_minor=1)
     for number in range(10):
         bonus(wallet, 1, f"lot{number}")
-    customer = wallet.owner
+    customer = owner_of(wallet)
 
     with django_assert_num_queries(2):
         selectors.balance(customer)
@@ -100,7 +106,7 @@ def test_lots_come_in_the_order_they_burn() -> None:
     bonus(wallet, 4, "gone", NOW - timedelta(days=1))
 
     with clock.frozen(NOW):
-        rows = selectors.lots(wallet.owner)
+        rows = selectors.lots(owner_of(wallet))
 
     assert [row.remaining for row in rows] == [of_credits(3), of_credits(2), of_credits(1)]
     assert [row.expires_soon for row in rows] == [True, False, False]
@@ -297,7 +303,7 @@ def test_what_was_given_back_was_not_spent_and_what_expired_neither() -> None:
     ledger.expire(occurred_at=NOW)
 
     with clock.frozen(NOW):
-        assert selectors.this_month(wallet.owner, wallet).total == of_credits(20)
+        assert selectors.this_month(owner_of(wallet), wallet).total == of_credits(20)
 
 
 def test_a_month_without_a_wallet_is_empty() -> None:

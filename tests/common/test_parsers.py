@@ -1,10 +1,11 @@
-"""Bodies that are too large."""
+"""Bodies that are too large, or are no text."""
 
 import io
 
 import pytest
 from django.core.exceptions import RequestDataTooBig
 from django.test import override_settings
+from rest_framework.exceptions import ParseError
 
 from common.parsers import StrictJsonParser
 
@@ -34,3 +35,13 @@ def test_it_reads_no_more_than_the_limit() -> None:
 @override_settings(DATA_UPLOAD_MAX_MEMORY_SIZE=10)
 def test_a_body_of_exactly_the_limit_is_read() -> None:
     assert StrictJsonParser().parse(io.BytesIO(b'"12345678"')) == "12345678"
+
+
+@pytest.mark.parametrize("body", [rb'{"\ud83d": 1}', rb'["\uDE00"]', rb'"\ude00\ud83d"'])
+def test_half_a_character_is_refused(body: bytes) -> None:
+    with pytest.raises(ParseError):
+        StrictJsonParser().parse(io.BytesIO(body))
+
+
+def test_both_halves_of_a_character_are_read() -> None:
+    assert StrictJsonParser().parse(io.BytesIO(rb'"\ud83d\ude00 \\ud83d"')) == "😀 \\ud83d"
