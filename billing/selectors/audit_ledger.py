@@ -223,8 +223,7 @@ _HOLDS = {
 
 _REVENUE = {
     "lot's revenue is what was booked": """
-        SELECT 'billing_lot', l.id, 'sales and breakage, of which refunds took up to '
-               || l.refunded_minor,
+        SELECT 'billing_lot', l.id, 'sales and breakage, at most',
                concat_ws(', ', coalesce(b.sales, 0), coalesce(b.breakage, 0)),
                concat_ws(', ', l.recognised_minor, l.breakage_minor)
         FROM billing_lot l
@@ -241,9 +240,25 @@ _REVENUE = {
               AND t.group_key ~ '^lot:[0-9]+:revenue$' GROUP BY 1
         ) b ON b.lot_id = l.id
         WHERE l.recognised_minor > coalesce(b.sales, 0)
-           OR l.breakage_minor > coalesce(b.breakage, 0)
-           OR coalesce(b.sales, 0) - l.recognised_minor
-            + coalesce(b.breakage, 0) - l.breakage_minor > l.refunded_minor""",
+           OR l.breakage_minor > coalesce(b.breakage, 0)""",
+    # What refunds took out of sales is not booked by lot, so the lots are compared as a whole.
+    "lots' revenue is what the house has": """
+        SELECT 'billing_ledgeraccount', role || ' ' || asset, 'balance', sum(counted), sum(booked)
+        FROM (
+            SELECT 'sales' AS role, cost_asset AS asset, recognised_minor AS counted, 0 AS booked
+            FROM billing_lot WHERE recognised_minor > 0
+            UNION ALL
+            SELECT 'breakage', cost_asset, breakage_minor, 0
+            FROM billing_lot WHERE breakage_minor > 0
+            UNION ALL
+            SELECT d.role, d.asset, 0, t.amount_minor FROM billing_transfer t
+            JOIN billing_ledgeraccount d ON d.id = t.target_id
+             AND d.owner_id IS NULL AND d.role IN ('sales', 'breakage')
+            UNION ALL
+            SELECT s.role, s.asset, 0, -t.amount_minor FROM billing_transfer t
+            JOIN billing_ledgeraccount s ON s.id = t.source_id
+             AND s.owner_id IS NULL AND s.role IN ('sales', 'breakage')
+        ) parts GROUP BY role, asset HAVING sum(counted) <> sum(booked)""",
     "lots' refunds are what was booked": """
         SELECT 'billing_lot', asset, 'refunded, less what moved on to replacement lots', booked,
                counted

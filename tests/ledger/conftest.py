@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from accounts.models import Customer
 from billing import ledger
 from billing.models import LedgerAccount, Lot

@@ -18,6 +18,7 @@ from tests.ledger.books import (
     Debit,
     Hold,
     Leg,
+    Lot,
     Move,
     Refused,
     plan,
@@ -102,9 +103,9 @@ class Lots(CapBooks):
 
     def _one_of_many(self, item: Debit, at: datetime) -> tuple[str, str, int, int]:
         status = "replayed" if item.key in self.acts else "posted"
-        if status == "posted" and item.owed_on is None:
-            if self.refusals(item.owner, item.amount, item.code, at):
-                return (item.key, "short", 0, 0)
+        refusable = status == "posted" and item.owed_on is None
+        if refusable and self.refusals(item.owner, item.amount, item.code, at):
+            return (item.key, "short", 0, 0)
         covered, owed = self.once(
             item.key,
             ("debit", item.owner, item.amount, item.code),
@@ -166,7 +167,7 @@ class Holds(Lots):
         return int(number)
 
     def _pin_down(
-        self, owner: str, amount: int, code: str, takes: list, at: datetime
+        self, owner: str, amount: int, code: str, takes: list[tuple[Lot, int]], at: datetime
     ) -> Hold:
         for lot, part in takes:
             lot.held += part
@@ -293,7 +294,9 @@ class Oracle(Holds):
                 part = min(there, left)
                 left -= part
                 if part:
-                    self.move(self.house(role, "USD"), self.house(target, "USD"), part, "refund", at)
+                    self.move(
+                        self.house(role, "USD"), self.house(target, "USD"), part, "refund", at
+                    )
                     of.refunded += part
                     if role != "deferred":
                         setattr(of, role, there - part)

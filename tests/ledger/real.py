@@ -12,7 +12,6 @@ from accounts.models import Customer
 from billing import ledger
 from billing.models import Hold, Kind, LedgerAccount, Lot, SpendCapPeriod, Transfer
 from billing.money import CREDIT, USD, asset
-
 from tests.ledger.books import GUARDED, Account, Debit, Leg
 
 
@@ -111,9 +110,7 @@ class Real:
         return [move.pk for move in moves]
 
     def unrefund_cost(self, lot: int, amount: int, *, at: datetime, **rest: Any) -> int:
-        return ledger.unrefund_cost(
-            self.lot(lot), amount, group="group", occurred_at=at, **rest
-        ).pk
+        return ledger.unrefund_cost(self.lot(lot), amount, group="group", occurred_at=at, **rest).pk
 
     def post(self, legs: Sequence[Leg], *, at: datetime) -> list[int]:
         moves = ledger.post(
@@ -144,7 +141,7 @@ class Real:
             "revoked_minor", "expired_minor", "expires_at", "priority", "promotional",
             "cost_minor", "recognised_minor", "breakage_minor", "refunded_minor", "replaces", "pk",
         )  # fmt: skip
-        numbers = {row[-1]: number for number, row in enumerate(rows)}
+        numbers: dict[int | None, int] = {row[-1]: number for number, row in enumerate(rows)}
         return [(self.names[row[0]], *row[1:-2], numbers.get(row[-2])) for row in rows]
 
     def holds(self) -> list[tuple[Any, ...]]:
@@ -161,7 +158,6 @@ class Real:
         return {
             (role, self.names[owner], code): (balance or 0, held or 0)
             for role, owner, code, balance, held in rows
-            if owner
         }
 
     def cap_used(self) -> dict[tuple[str, datetime], int]:

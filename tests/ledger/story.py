@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from django.db import connection
+
 from billing import ledger
 from billing.models import LedgerAccount, Payment
 from billing.money import CREDIT, USD, Money
 from billing.selectors import audit
 from billing.services import payments, refunds, splits
 from common import clock
-from django.db import connection
 from tests.factories import NOW, make_customer, make_order, make_payment
 
 DAY = timedelta(days=1)
@@ -40,9 +41,7 @@ def _wallet_of(payment: Payment) -> LedgerAccount:
 def _sold_and_refunded() -> None:
     payment = make_payment(tax_minor=99)
     payments.book_fee(payment.pk, 45)
-    ledger.spend(
-        _wallet_of(payment), 1_000_000_000, code="usage", key="worked", occurred_at=NOW
-    )
+    ledger.spend(_wallet_of(payment), 1_000_000_000, code="usage", key="worked", occurred_at=NOW)
     ledger.recognise(occurred_at=NOW)
     refund = refunds.request(payment.pk, reason="asked", amount_minor=1_00)
     refunds.send(refund.pk)
@@ -77,9 +76,7 @@ def _owing() -> None:
     )
     debit = ledger.Debit(wallet, 80, "usage", "too much", owed_on="accrued")
     ledger.spend_many([debit], occurred_at=NOW)
-    ledger.unwind(
-        "too much", 40, code="usage_refund", key="sorry", group="g", occurred_at=NOW
-    )
+    ledger.unwind("too much", 40, code="usage_refund", key="sorry", group="g", occurred_at=NOW)
 
 
 def _expired_and_returned() -> None:

@@ -6,11 +6,11 @@ import io
 from collections.abc import Iterator
 
 import pytest
-from billing.selectors import audit
-from common import clock
 from django.core.management import call_command
 from django.db import connection
 
+from billing.selectors import audit
+from common import clock
 from tests.billing.fakes import FakeRail, only_rail
 from tests.ledger.story import LATER, tell
 
@@ -30,7 +30,7 @@ DAMAGE = {
         UPDATE billing_ledgeraccount SET role = 'wallet' WHERE role = 'unapplied'""",
     "debt is paid while units are free": """
         UPDATE billing_lot SET promotional = false FROM billing_transfer t
-        WHERE t.id = transfer_id AND t.key = 'gift'; 
+        WHERE t.id = transfer_id AND t.key = 'gift';
         UPDATE billing_lot SET remaining_minor = 1, used_minor = granted_minor - 1, is_open = true
         FROM billing_transfer t WHERE t.id = transfer_id AND t.key = 'gift'""",
     "asset nets to zero": "UPDATE billing_transfer SET target_id = 0 WHERE code = 'tax'",
@@ -113,7 +113,7 @@ def plant(sql: str) -> int:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute(sql)
-        hit = cursor.rowcount
+        hit = int(cursor.rowcount)
         cursor.execute("SET LOCAL session_replication_role = origin")
     return hit
 

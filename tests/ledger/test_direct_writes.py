@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from billing import ledger, models
-from billing.money import CREDIT
 from django.db import DatabaseError, connection, transaction
 from django.db.models import Model
 
+from billing import ledger, models
+from billing.money import CREDIT
 from tests.factories import NOW, make_wallet
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +39,11 @@ def _one_row_in_every_table() -> None:
 
 def refusal_of(sql: str) -> str:
     """The error code PostgreSQL answers."""
-    with pytest.raises(DatabaseError) as caught, transaction.atomic(), connection.cursor() as cursor:
+    with (
+        pytest.raises(DatabaseError) as caught,
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute(sql)
     return str(getattr(caught.value.__cause__, "sqlstate", None))
 

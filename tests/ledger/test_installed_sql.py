@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from billing import checks, installed_sql
 from django.core.management import call_command
 from django.db import connection
 
+from billing import checks, installed_sql
 from billing_project import preparing, startup
 
 
@@ -45,9 +45,7 @@ def test_migrate_installs_a_changed_file(own_database: str, changed_file: Path) 
     assert installed_sql.installed_hash() == installed_sql.expected_hash()
 
 
-def test_so_does_a_start_that_has_nothing_to_migrate(
-    own_database: str, changed_file: Path
-) -> None:
+def test_so_does_a_start_that_has_nothing_to_migrate(own_database: str, changed_file: Path) -> None:
     preparing.migrate(lambda line: None)
 
     assert "is quite refused" in refusal()

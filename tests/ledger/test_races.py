@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 
 import pytest
+
 from billing import ledger
 from billing.errors import HoldClosed, InDebt, InsufficientFunds, SpendCapReached
 from billing.models import Hold, LedgerAccount, Lot, Transfer
 from billing.money import USD
 from billing.selectors import audit
 from common.errors import BillingError
-
 from tests.ledger.conftest import NOW, MakeWallet, buy
-from tests.ledger.threads import at_once, shared
+from tests.ledger.threads import Job, at_once, shared
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,12 +39,12 @@ def counters(wallet: LedgerAccount) -> tuple[int | None, int | None]:
     return wallet.balance_minor, wallet.held_minor
 
 
-def kinds(answers: list[object]) -> Counter[str]:
+def kinds(answers: Sequence[object]) -> Counter[str]:
     return Counter(type(answer).__name__ for answer in answers)
 
 
 @pytest.fixture(autouse=True)
-def _books_add_up() -> object:
+def _books_add_up() -> Iterator[None]:
     yield
     assert [str(difference) for difference in audit.differences(at=NOW)] == []
 
@@ -51,7 +52,7 @@ def _books_add_up() -> object:
 def test_200_holds_and_spends_at_once_never_overspend_by_one_unit(make_wallet: MakeWallet) -> None:
     wallet = make_wallet(1_000)
     buy(wallet, 3, key="a second lot", priority=-1)
-    acts = [partial(spend, wallet, 7, f"s{n}") for n in range(100)]
+    acts: list[Job] = [partial(spend, wallet, 7, f"s{n}") for n in range(100)]
     acts += [partial(reserve, wallet, 7, f"h{n}") for n in range(100)]
 
     answers = shared(100, acts)  # PostgreSQL is set up for 200 connections
@@ -108,17 +109,16 @@ def test_a_cap_of_n_stops_at_n(make_wallet: MakeWallet) -> None:
 
 
 def test_capture_release_and_expiry_of_one_hold_end_in_one_state(make_wallet: MakeWallet) -> None:
+    later = NOW + DAY
     for attempt in range(10):
         wallet = make_wallet(100)
         hold = reserve(wallet, 60, f"hold{attempt}")
-        key = f"capture{attempt}"
-        later = NOW + DAY
 
         captured, released, expired = at_once(
             [
-                lambda hold=hold, key=key: ledger.capture(hold, 50, key=key, occurred_at=later),
-                lambda hold=hold: ledger.release(hold.pk, occurred_at=later),
-                lambda: ledger.expire_holds(occurred_at=later),
+                partial(ledger.capture, hold, 50, key=f"capture{attempt}", occurred_at=later),
+                partial(ledger.release, hold.pk, occurred_at=later),
+                partial(ledger.expire_holds, occurred_at=later),
             ]
         )
 
@@ -184,9 +184,7 @@ def test_settling_what_is_owed_meets_batches_without_deadlock(make_wallet: MakeW
         ]
         return ledger.post(legs, group="g", occurred_at=NOW)
 
-    answers = at_once(
-        [partial(owe if number % 2 else settle, number) for number in range(THREADS)]
-    )
+    answers = at_once([partial(owe if number % 2 else settle, number) for number in range(THREADS)])
 
     assert kinds(answers) == {"list": THREADS}
     for account in owed:
@@ -212,7 +210,7 @@ def test_a_purchase_pays_the_debt_before_anyone_spends_it(make_wallet: MakeWalle
 
 def test_revenue_is_booked_while_units_are_spent(make_wallet: MakeWallet) -> None:
     wallet = make_wallet(1_000, cost=333)
-    acts: list[partial[object]] = [partial(spend, wallet, 7, f"s{n}") for n in range(60)]
+    acts: list[Job] = [partial(spend, wallet, 7, f"s{n}") for n in range(60)]
     acts += [partial(ledger.recognise, occurred_at=NOW)] * 20
 
     answers = shared(THREADS, acts)

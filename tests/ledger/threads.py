@@ -5,30 +5,29 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any
 
-from common.errors import BillingError
 from django.db import connection
 
-Result = TypeVar("Result")
+from common.errors import BillingError
+
+Job = Callable[[], Any]
 
 TIMEOUT_SECONDS = 60
 
 
-def at_once(jobs: Sequence[Callable[[], Result]]) -> list[Result | BillingError]:
+def at_once(jobs: Sequence[Job]) -> list[Any]:
     """Run every job in its own thread; what each returned, or how it was refused.
 
     Anything else that goes wrong (a deadlock, a crash) is raised.
     """
     barrier = threading.Barrier(len(jobs))
 
-    def run(job: Callable[[], Result]) -> Result | BillingError:
+    def run(job: Job) -> Any:
         try:
             connection.ensure_connection()
             barrier.wait(TIMEOUT_SECONDS)
-            return job()
-        except BillingError as refusal:
-            return refusal
+            return _answer(job)
         finally:
             connection.close()
 
@@ -36,20 +35,18 @@ def at_once(jobs: Sequence[Callable[[], Result]]) -> list[Result | BillingError]
         return list(pool.map(run, jobs, timeout=TIMEOUT_SECONDS))
 
 
-def shared(count: int, jobs: Sequence[Callable[[], Result]]) -> list[Result | BillingError]:
-    """Run many jobs on ``count`` threads, each thread working through its share."""
+def shared(count: int, jobs: Sequence[Job]) -> list[Any]:
+    """Run many jobs on ``count`` threads at once, each working through its share."""
 
-    def refusable(job: Callable[[], Result]) -> Result | BillingError:
-        try:
-            return job()
-        except BillingError as refusal:
-            return refusal
+    def worker(mine: Sequence[Job]) -> Job:
+        return lambda: [_answer(job) for job in mine]
 
-    def worker(mine: Sequence[Callable[[], Result]]) -> Callable[[], list[Result | BillingError]]:
-        return lambda: [refusable(job) for job in mine]
+    shares = at_once([worker(jobs[first::count]) for first in range(count)])
+    return [answer for share in shares for answer in share]
 
-    found: list[Result | BillingError] = []
-    for part in at_once([worker(jobs[first::count]) for first in range(count)]):
-        assert isinstance(part, list)
-        found += part
-    return found
+
+def _answer(job: Job) -> Any:
+    try:
+        return job()
+    except BillingError as refusal:
+        return refusal
