@@ -1,5 +1,6 @@
 """The tables of the money core, by noun."""
 
+from billing.models.disputes import Dispute, DisputeState
 from billing.models.holds import Hold, HoldLot, HoldState, SpendCapPeriod
 from billing.models.inbox import EventState, InboundEvent
 from billing.models.ledger import AccountSnapshot, Code, Kind, LedgerAccount, Transfer
@@ -13,6 +14,8 @@ from billing.models.staff import StaffAction
 __all__ = [
     "AccountSnapshot",
     "Code",
+    "Dispute",
+    "DisputeState",
     "EventState",
     "Hold",
     "HoldLot",

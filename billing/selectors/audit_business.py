@@ -24,7 +24,7 @@ _PAYMENTS = {
         FROM billing_payment p
         LEFT JOIN billing_transfer t ON t.key = 'payment:' || p.id || ':fee'
         WHERE coalesce(p.fee_minor, 0) <> coalesce(t.amount_minor, 0)""",
-    "payment counts its refunds": """
+    "payment counts its refunds and disputes": """
         SELECT 'billing_payment', p.id, 'refunding, refunded, tax refunded',
                concat_ws(', ', coalesce(r.asked, 0), coalesce(r.booked, 0), coalesce(r.tax, 0)),
                concat_ws(', ', p.refunding_minor, p.refunded_minor, p.refunded_tax_minor)
@@ -34,7 +34,12 @@ _PAYMENTS = {
                    sum(amount_minor) FILTER (WHERE state <> 'failed') AS asked,
                    sum(amount_minor) FILTER (WHERE booked_at IS NOT NULL) AS booked,
                    sum(tax_minor) FILTER (WHERE booked_at IS NOT NULL) AS tax
-            FROM billing_refund GROUP BY 1
+            FROM (
+                SELECT payment_id, amount_minor, tax_minor, booked_at, state FROM billing_refund
+                UNION ALL
+                SELECT payment_id, frozen_minor, frozen_tax_minor, opened_at, state
+                FROM billing_dispute WHERE is_frozen
+            ) gone GROUP BY 1
         ) r ON r.payment_id = p.id
         WHERE (p.refunding_minor, p.refunded_minor, p.refunded_tax_minor)
               <> (coalesce(r.asked, 0), coalesce(r.booked, 0), coalesce(r.tax, 0))""",
@@ -45,6 +50,23 @@ _PAYMENTS = {
         FULL JOIN ({_CLEARED.format(kind="refund")}) c ON c.id = r.id::text
         WHERE CASE WHEN r.booked_at IS NULL THEN 0 ELSE r.amount_minor END
               <> -coalesce(c.total, 0)""",
+    # Disputed money is held for what is frozen, less what the provider took and has not given back.
+    "disputed money is there": """
+        SELECT 'billing_dispute', d.id, 'on disputed',
+               CASE WHEN d.is_frozen THEN d.amount_minor ELSE 0 END
+               - d.withdrawn_minor + d.reinstated_minor, coalesce(t.total, 0)
+        FROM billing_dispute d
+        LEFT JOIN (
+            SELECT split_part(t.key, ':', 2) AS id,
+                   sum(CASE WHEN i.role = 'disputed' THEN t.amount_minor ELSE 0 END)
+                 - sum(CASE WHEN o.role = 'disputed' THEN t.amount_minor ELSE 0 END) AS total
+            FROM billing_transfer t
+            JOIN billing_ledgeraccount o ON o.id = t.source_id
+            JOIN billing_ledgeraccount i ON i.id = t.target_id
+            WHERE starts_with(t.key, 'dispute:') GROUP BY 1
+        ) t ON t.id = d.id::text
+        WHERE CASE WHEN d.is_frozen THEN d.amount_minor ELSE 0 END
+              - d.withdrawn_minor + d.reinstated_minor <> coalesce(t.total, 0)""",
     "unapplied money is there": """
         SELECT 'billing_ledgeraccount', coalesce(a.id::text, 'of ' || p.customer_id),
                'unapplied', coalesce(p.total, 0), coalesce(a.balance_minor, 0)
@@ -121,14 +143,18 @@ _ORDERS = {
                            AND d.role = 'creator') AS creator_got,
                        sum(t.amount_minor) FILTER (WHERE t.code = 'share'
                            AND d.role = 'platform_fee') AS house_got,
-                       sum(t.amount_minor) FILTER (WHERE t.code = 'refund'
-                           AND f.role IN ('creator', 'creator_debt')) AS creator_gave,
-                       sum(t.amount_minor) FILTER (WHERE t.code = 'refund'
-                           AND f.role = 'platform_fee') AS house_gave
+                       coalesce(sum(t.amount_minor) FILTER (WHERE t.code = 'refund'
+                           AND f.role IN ('creator', 'creator_debt')), 0)
+                       - coalesce(sum(t.amount_minor) FILTER (WHERE t.code = 'refund_failed'
+                           AND d.role IN ('creator', 'creator_debt')), 0) AS creator_gave,
+                       coalesce(sum(t.amount_minor) FILTER (WHERE t.code = 'refund'
+                           AND f.role = 'platform_fee'), 0)
+                       - coalesce(sum(t.amount_minor) FILTER (WHERE t.code = 'refund_failed'
+                           AND d.role = 'platform_fee'), 0) AS house_gave
                 FROM billing_transfer t
                 JOIN billing_ledgeraccount f ON f.id = t.source_id
                 JOIN billing_ledgeraccount d ON d.id = t.target_id
-                WHERE t.code IN ('share', 'refund') GROUP BY 1
+                WHERE t.code IN ('share', 'refund', 'refund_failed') GROUP BY 1
             ) m ON m.group_key = s.key
         ) p
         WHERE (p.creator_minor, p.net_minor - p.creator_minor, p.reversed_creator_minor,

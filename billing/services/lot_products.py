@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from billing import ledger
-from billing.models import Code, Hold, HoldState, LedgerAccount, Lot, Order, Transfer
+from billing.models import Code, Hold, HoldState, LedgerAccount, Lot, Order, Payment, Transfer
 from billing.money import share_floor, share_half_even
 from billing.services.products import ProductType, Reversal
 
@@ -40,7 +40,8 @@ class LotProduct(ProductType):
 
     def take_units(self, reversal: Reversal) -> None:
         for lot in _granted(reversal.order):
-            _take_units(reversal, lot, _units_minor(reversal, lot))
+            left = lot.granted_minor - _taken_minor(reversal.order, lot)
+            _take_units(reversal, lot, min(_units_minor(reversal, lot), left))
         self.unpin(reversal.cause, at=reversal.occurred_at)
 
     def return_units(self, reversal: Reversal) -> None:
@@ -97,6 +98,23 @@ def _units_minor(reversal: Reversal, lot: Lot) -> int:
         lot.granted_minor, reversal.net_before_minor + reversal.net_minor, total
     )
     return after - gone
+
+
+def _taken_minor(order: Order, lot: Lot) -> int:
+    """Units that refunds and disputes of this order took so far, what is owed for them included."""
+    payments = Payment.objects.filter(order=order)
+    causes = [
+        *(f"refund:{pk}" for pk in payments.values_list("refunds", flat=True)),
+        *(f"dispute:{pk}" for pk in payments.values_list("disputes", flat=True)),
+    ]
+    moved = Transfer.objects.filter(group__in=causes)
+    taken = moved.filter(code=Code.REVOKE, source__asset=lot.account.asset)
+    returned = moved.filter(code=Code.REVOKE_BACK, source__asset=lot.account.asset)
+    return _sum_minor(taken) - _sum_minor(returned)
+
+
+def _sum_minor(transfers: QuerySet[Transfer]) -> int:
+    return int(transfers.aggregate(total=Sum("amount_minor"))["total"] or 0)
 
 
 def _pin_up_to(reversal: Reversal, lot: Lot, units_minor: int, key: str) -> list[Hold]:
@@ -165,7 +183,7 @@ def _move_money(reversal: Reversal, lot: Lot, amount_minor: int) -> None:
 def _return_money(reversal: Reversal, lot: Lot) -> None:
     base = f"{reversal.key}:lot:{lot.pk}"
     booked = Transfer.objects.filter(key__in=[base, f"{base}:breakage", f"{base}:sales"])
-    amount_minor = booked.aggregate(total=Sum("amount_minor"))["total"]
+    amount_minor = _sum_minor(booked)
     if amount_minor:
         ledger.unrefund_cost(
             lot,

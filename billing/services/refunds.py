@@ -10,16 +10,15 @@ from django.db import transaction
 
 from accounts.models import User
 from billing.errors import NotRefundable, RailUnavailable
-from billing.models import OrderStatus, Payment, Refund, RefundState
+from billing.models import Payment, Refund, RefundState
 from billing.money import share_half_even
 from billing.services import (
-    fulfilment,
     notifiers,
-    orders,
     products,
     rails,
     refund_booking,
     reversals,
+    undelivered,
 )
 from billing.services.rails import RefundAnswer
 from common import clock, doorbell, ids
@@ -57,15 +56,15 @@ def request(
     units become the customer's debt. Raises NotRefundable.
     """
     payment = refund_booking.lock(payment_id)
-    undelivered = _is_undelivered(payment)
-    unspent = payment.refundable.amount_minor if undelivered else unspent_minor(payment)
+    cancelled = undelivered.is_undelivered(payment)
+    unspent = payment.refundable.amount_minor if cancelled else unspent_minor(payment)
     amount = unspent if amount_minor is None else amount_minor
     if not 0 < amount <= payment.refundable.amount_minor:
         raise NotRefundable(f"At most {payment.refundable} of this payment can be refunded.")
     if amount > unspent and not forced:
         raise NotRefundable("The credits of that share are spent already; only force refunds them.")
-    if undelivered:
-        _cancel_undelivered(payment, amount)
+    if cancelled:
+        undelivered.cancel(payment, amount)
     refund = _create(payment, amount, reason=reason, by=by)
     _count_in(payment, refund)
     doorbell.ring(SEND_TASK, str(refund.pk))
@@ -142,8 +141,8 @@ def record_foreign(
         known.state = RefundState.SENT
         known.next_attempt_at = None
         known.save(update_fields=["external_id", "state", "next_attempt_at"])
-        if _is_undelivered(payment):
-            _cancel_undelivered(payment, amount_minor)
+        if undelivered.is_undelivered(payment):
+            undelivered.cancel(payment, amount_minor)
         _count_in(payment, known)
     return record(known.pk, answer) if known else None
 
@@ -152,23 +151,6 @@ def due_ids(limit: int = 100) -> list[UUID]:
     """Requested refunds whose next attempt is due."""
     due = Refund.objects.filter(state=RefundState.REQUESTED, next_attempt_at__lte=clock.now())
     return list(due.order_by("next_attempt_at").values_list("pk", flat=True)[:limit])
-
-
-def _is_undelivered(payment: Payment) -> bool:
-    """Whether its order is paid and, tried once more, still cannot be delivered."""
-    if payment.order is None or payment.order.delivered_at is not None:
-        return False
-    order = orders.lock(payment.order.pk)
-    payment.order = order
-    return order.status == OrderStatus.CANCELLED or not fulfilment.try_deliver(order)
-
-
-def _cancel_undelivered(payment: Payment, amount_minor: int) -> None:
-    """Take the order out of delivery; what never was delivered is refunded whole."""
-    if payment.order is None or amount_minor != payment.amount_minor:
-        raise NotRefundable("An order that could not be delivered is refunded whole.")
-    payment.order.status = OrderStatus.CANCELLED
-    payment.order.save(update_fields=["status"])
 
 
 def _count_in(payment: Payment, refund: Refund) -> None:
@@ -228,10 +210,7 @@ def _fail(payment: Payment, refund: Refund, failure: str) -> None:
         refund_booking.unpin(payment, refund)
     payment.refunding_minor -= refund.amount_minor
     payment.save(update_fields=["refunding_minor"])
-    if payment.order is not None and payment.order.status == OrderStatus.CANCELLED:
-        # Delivery is due again; the sweeper tries.
-        payment.order.status = OrderStatus.PAID
-        payment.order.save(update_fields=["status"])
+    undelivered.resume(payment)
     refund.state = RefundState.FAILED
     refund.failure = failure[:200]
     refund.closed_at = None
@@ -241,8 +220,8 @@ def _reopen(payment: Payment, refund: Refund) -> None:
     """A refund we had given up and that the provider did make after all counts again."""
     if refund.state != RefundState.FAILED:
         return
-    if _is_undelivered(payment):
-        _cancel_undelivered(payment, refund.amount_minor)
+    if undelivered.is_undelivered(payment):
+        undelivered.cancel(payment, refund.amount_minor)
     payment.refunding_minor += refund.amount_minor
     payment.save(update_fields=["refunding_minor"])
     refund.failure = ""

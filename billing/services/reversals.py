@@ -18,14 +18,17 @@ from common import clock
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """``amount_minor`` of a locked payment, tax included, of which ``before_minor`` went before."""
+    """``amount_minor`` of a locked payment, of which ``tax_minor`` is tax.
+
+    ``net_before_minor`` is the net that had gone back before: units follow the net from there on.
+    """
 
     payment: Payment
     cause: str
     key: str
     amount_minor: int
     tax_minor: int
-    before_minor: int
+    net_before_minor: int
     # The system role the money goes to.
     into: str
 
@@ -33,6 +36,18 @@ class Part:
 def tax_part(payment: Payment, gone_minor: int) -> int:
     """How much of the first ``gone_minor`` that goes back is tax: cumulative, half-even."""
     return share_half_even(payment.tax_minor, gone_minor, payment.amount_minor)
+
+
+def next_tax_minor(payment: Payment, amount_minor: int) -> int:
+    """The tax in the next ``amount_minor`` to go back: what is due by then, less what went.
+
+    Kept within what is left of tax and net, which parts that came back out of order may have
+    left a cent beside the formula.
+    """
+    due = tax_part(payment, payment.refunded_minor + amount_minor) - payment.refunded_tax_minor
+    tax_left = payment.tax_minor - payment.refunded_tax_minor
+    net_left = payment.amount_minor - payment.refunded_minor - tax_left
+    return max(amount_minor - net_left, 0, min(due, amount_minor, tax_left))
 
 
 def pin(part: Part) -> None:
@@ -99,13 +114,11 @@ def _is_delivered(part: Part) -> bool:
 def _product(part: Part) -> tuple[ProductType | None, Reversal]:
     """The product behind the payment (None: unapplied money), and the part in its terms."""
     payment = part.payment
-    after = part.before_minor + part.amount_minor
-    net_before = part.before_minor - tax_part(payment, part.before_minor)
     reversal = Reversal(
         order=payment.order,  # type: ignore[arg-type]  # None only where the product is None
         cause=part.cause,
-        net_minor=after - tax_part(payment, after) - net_before,
-        net_before_minor=net_before,
+        net_minor=part.amount_minor - part.tax_minor,
+        net_before_minor=part.net_before_minor,
         into=part.into,
         key=part.key,
         occurred_at=clock.now(),

@@ -112,3 +112,32 @@ def reverse(
     split.reversed_creator_minor = creator_total
     split.save(update_fields=["refunded_net_minor", "reversed_creator_minor"])
     return split
+
+
+@transaction.atomic
+def restore(key: str, *, refund_key: str, at: datetime) -> Split:
+    """Undo a reversal, once: its refund failed, or its dispute was won. Each share goes back."""
+    split = Split.objects.select_for_update().get(key=key)
+    names = [f"{refund_key}:creator", f"{refund_key}:creator:short", f"{refund_key}:platform"]
+    taken = list(Transfer.objects.filter(key__in=names).select_related("source", "target"))
+    backs = [f"{one.key}:back" for one in taken]
+    if not taken or Transfer.objects.filter(key__in=backs).exists():
+        return split
+    legs = [
+        ledger.Leg(
+            one.target,
+            one.source,
+            one.amount_minor,
+            Code.REFUND_FAILED,
+            f"{one.key}:back",
+            reverses=one.pk,
+        )
+        for one in taken
+    ]
+    ledger.post(legs, group=key, occurred_at=at)
+    split.refunded_net_minor -= sum(one.amount_minor for one in taken)
+    split.reversed_creator_minor -= sum(
+        one.amount_minor for one in taken if one.key != f"{refund_key}:platform"
+    )
+    split.save(update_fields=["refunded_net_minor", "reversed_creator_minor"])
+    return split

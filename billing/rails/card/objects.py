@@ -50,6 +50,12 @@ def refund(refund_id: str) -> Object:
         return dict(stripe.Refund.retrieve(refund_id).to_dict())
 
 
+def dispute(dispute_id: str) -> Object:
+    """A dispute with what it moved on our balance."""
+    with reachable():
+        return dict(stripe.Dispute.retrieve(dispute_id).to_dict())
+
+
 def refunds_of_payment(payment_intent_id: str) -> list[Object]:
     """Every refund of a PaymentIntent, newest first."""
     with reachable():

@@ -1,0 +1,153 @@
+"""Disputes: frozen when opened, debited when lost, restored when won.
+
+The provider's own account of a dispute is read again at every event, and our row is brought to
+it; each step moves value once, in whatever order the events came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from billing import ledger
+from billing.models import Code, Dispute, DisputeState, LedgerAccount, Payment
+from billing.services import notifiers, rails, refund_booking, reversals, undelivered
+from common import clock
+
+# Where disputed money lies until it is decided, and what no payment of ours covers.
+DISPUTED = "disputed"
+LOSS = "chargeback_loss"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a rail reports of one dispute, read from the provider's own object.
+
+    ``withdrawn_minor``, ``reinstated_minor`` and ``fee_minor`` are all there was so far.
+    """
+
+    external_id: str
+    state: DisputeState
+    provider_status: str
+    reason: str
+    amount_minor: int
+    withdrawn_minor: int
+    reinstated_minor: int
+    fee_minor: int
+    opened_at: datetime
+    evidence_due_at: datetime | None
+
+
+@transaction.atomic
+def record(payment_id: UUID, claim: Claim) -> Dispute:
+    """Bring our row of a dispute to what the provider says now; repeating it changes nothing."""
+    payment = refund_booking.lock(payment_id)
+    dispute, is_new = Dispute.objects.get_or_create(
+        rail=payment.rail,
+        external_id=claim.external_id,
+        defaults={
+            "payment": payment,
+            "state": DisputeState.INQUIRY,
+            "provider_status": claim.provider_status,
+            "reason": claim.reason[:40],
+            "amount_minor": claim.amount_minor,
+            "opened_at": claim.opened_at,
+        },
+    )
+    dispute.payment = payment
+    was = dispute.state
+    dispute.state = claim.state
+    dispute.provider_status = claim.provider_status
+    dispute.evidence_due_at = claim.evidence_due_at
+    if claim.state in (DisputeState.OPEN, DisputeState.LOST) and not dispute.is_frozen:
+        _freeze(payment, dispute)
+    _move_cash(payment, dispute, claim)
+    if claim.state == DisputeState.WON and dispute.is_frozen:
+        _restore(payment, dispute)
+    if claim.state == DisputeState.LOST and was != DisputeState.LOST:
+        reversals.take_units(_part(payment, dispute))
+    closed = claim.state in (DisputeState.WON, DisputeState.LOST)
+    dispute.closed_at = (dispute.closed_at or clock.now()) if closed else None
+    dispute.save()
+    if is_new or was != dispute.state:
+        notifiers.tell(f"dispute_{dispute.state}", dispute)
+    return dispute
+
+
+def _freeze(payment: Payment, dispute: Dispute) -> None:
+    """Move the disputed money aside and pin the units it bought."""
+    frozen = min(dispute.amount_minor, payment.refundable.amount_minor)
+    if frozen and undelivered.is_undelivered(payment):
+        undelivered.cancel(payment, frozen)
+    dispute.net_before_minor = payment.refunded_minor - payment.refunded_tax_minor
+    dispute.frozen_minor = frozen
+    dispute.frozen_tax_minor = reversals.next_tax_minor(payment, frozen)
+    dispute.is_frozen = True
+    dispute.freezes += 1
+    if frozen:
+        part = _part(payment, dispute)
+        reversals.pin(part)
+        reversals.take_money(part)
+        payment.refunding_minor += frozen
+        payment.save(update_fields=["refunding_minor"])
+        reversals.count(part, sign=1)
+    _book(dispute, LOSS, DISPUTED, dispute.amount_minor - frozen, Code.DISPUTE, "loss")
+
+
+def _restore(payment: Payment, dispute: Dispute) -> None:
+    """Undo the freeze: the claim was turned down."""
+    part = _part(payment, dispute)
+    if dispute.frozen_minor:
+        reversals.return_units(part)
+        reversals.unpin(part)
+        reversals.return_money(part)
+        reversals.count(part, sign=-1)
+        payment.refunding_minor -= dispute.frozen_minor
+        payment.save(update_fields=["refunding_minor"])
+        undelivered.resume(payment)
+    excess = dispute.amount_minor - dispute.frozen_minor
+    _book(dispute, DISPUTED, LOSS, excess, Code.DISPUTE, "loss:back")
+    dispute.is_frozen = False
+
+
+def _move_cash(payment: Payment, dispute: Dispute, claim: Claim) -> None:
+    """Book what the provider took from our balance or gave back since we last looked."""
+    clearing = rails.of(payment).clearing
+    for name, source, target, seen in (
+        ("withdrawn", DISPUTED, clearing, claim.withdrawn_minor),
+        ("reinstated", clearing, DISPUTED, claim.reinstated_minor),
+        ("fee", "provider_fee", clearing, claim.fee_minor),
+    ):
+        field = f"{name}_minor"
+        more = seen - getattr(dispute, field)
+        if more > 0:
+            code = Code.FEE if name == "fee" else Code.DISPUTE
+            _book(dispute, source, target, more, code, f"{name}:{seen}")
+            setattr(dispute, field, seen)
+
+
+def _book(
+    dispute: Dispute, source: str, target: str, amount_minor: int, code: str, name: str
+) -> None:
+    if amount_minor > 0:
+        accounts: list[LedgerAccount] = [
+            ledger.system_account(role, dispute.unit) for role in (source, target)
+        ]
+        key = f"dispute:{dispute.pk}:{dispute.freezes}:{name}"
+        leg = ledger.Leg(accounts[0], accounts[1], amount_minor, code, key)
+        ledger.post([leg], group=f"dispute:{dispute.pk}", occurred_at=clock.now())
+
+
+def _part(payment: Payment, dispute: Dispute) -> reversals.Part:
+    return reversals.Part(
+        payment=payment,
+        cause=f"dispute:{dispute.pk}",
+        key=f"dispute:{dispute.pk}:{dispute.freezes}",
+        amount_minor=dispute.frozen_minor,
+        tax_minor=dispute.frozen_tax_minor,
+        net_before_minor=dispute.net_before_minor,
+        into=DISPUTED,
+    )
