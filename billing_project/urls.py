@@ -29,7 +29,6 @@ urlpatterns = [
     path("billing/", include("billing.urls")),
     path("api/", include("billing.api.urls")),
     path("api/schema", SpectacularAPIView.as_view(), name="api-schema"),
-    path("api/", include("billing.rails.card.urls")),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
 ]
 
