@@ -79,11 +79,11 @@ BEGIN
     VALUES (p_hold, p_wallet, p_amount, 0, 'held', p_code, p_key, p_group, p_deadline,
             p_cap_period, p_at)
     RETURNING * INTO h;
-    UPDATE billing_lot l SET held_minor = l.held_minor + p.take
-    FROM unnest(p_lots, p_takes) AS p(lot, take) WHERE l.id = p.lot;
-    INSERT INTO billing_holdlot (hold_id, lot_id, amount_minor)
-    SELECT p_hold, p.lot, p.take
-    FROM unnest(p_lots, p_takes) WITH ORDINALITY AS p(lot, take, place) ORDER BY p.place;
+    FOR i IN 1 .. cardinality(p_lots) LOOP
+        UPDATE billing_lot SET held_minor = held_minor + p_takes[i] WHERE id = p_lots[i];
+        INSERT INTO billing_holdlot (hold_id, lot_id, amount_minor)
+        VALUES (p_hold, p_lots[i], p_takes[i]);
+    END LOOP;
     UPDATE billing_ledgeraccount SET held_minor = held_minor + p_amount WHERE id = p_wallet;
     RETURN h;
 END $$;
@@ -114,8 +114,6 @@ DECLARE
     target bigint := ledger__system(
         p_target, (SELECT asset FROM billing_ledgeraccount WHERE id = h.account_id));
     t billing_transfer;
-    lots bigint[];
-    takes bigint[];
 BEGIN
     SELECT * INTO t FROM billing_transfer WHERE key = p_key;
     IF FOUND THEN
@@ -133,17 +131,10 @@ BEGIN
         RAISE EXCEPTION 'hold % is of %, not %', p_hold, h.amount_minor, p_amount
             USING ERRCODE = 'LG007';
     END IF;
-    PERFORM ledger__unpin(h);
-    SELECT array_agg(p.lot_id ORDER BY p.id), array_agg(p.take ORDER BY p.id) INTO lots, takes
-    FROM (
-        SELECT id, lot_id, least(amount_minor, p_amount - (
-            sum(amount_minor) OVER (ORDER BY id) - amount_minor)) AS take
-        FROM billing_holdlot WHERE hold_id = p_hold
-    ) p WHERE p.take > 0;
     t := ledger__insert_transfer(h.account_id, target, p_amount, h.code, p_key, p_group, p_at);
-    PERFORM ledger__burn(lots, takes, t.id,
-                         CASE WHEN h.code = 'revoke' THEN 'revoked' ELSE 'used' END);
-    UPDATE billing_ledgeraccount SET balance_minor = balance_minor - p_amount
+    PERFORM ledger__take_pinned(h, p_amount, t.id);
+    UPDATE billing_ledgeraccount
+    SET balance_minor = balance_minor - p_amount, held_minor = held_minor - h.amount_minor
     WHERE id = h.account_id;
     PERFORM ledger__uncount_cap(h, h.amount_minor - p_amount);
     UPDATE billing_hold
@@ -151,6 +142,36 @@ BEGIN
     WHERE id = p_hold;
     PERFORM ledger__pay_debt_after(h, p_at);
     RETURN t;
+END $$;
+
+-- Takes an amount out of the pinned units, in the order they were pinned; the rest is free again.
+CREATE OR REPLACE FUNCTION ledger__take_pinned(
+    p_hold billing_hold, p_amount bigint, p_transfer bigint
+) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    pin record;
+    take bigint;
+    missing bigint := p_amount;
+    is_revoked boolean := p_hold.code = 'revoke';
+BEGIN
+    FOR pin IN
+        SELECT lot_id, amount_minor FROM billing_holdlot WHERE hold_id = p_hold.id ORDER BY id
+    LOOP
+        take := least(pin.amount_minor, missing);
+        missing := missing - take;
+        UPDATE billing_lot
+        SET held_minor = held_minor - pin.amount_minor,
+            remaining_minor = remaining_minor - take,
+            is_open = remaining_minor > take,
+            used_minor = used_minor + CASE WHEN is_revoked THEN 0 ELSE take END,
+            revoked_minor = revoked_minor + CASE WHEN is_revoked THEN take ELSE 0 END
+        WHERE id = pin.lot_id;
+        IF take > 0 THEN
+            INSERT INTO billing_lotuse (transfer_id, lot_id, amount_minor, returned_minor)
+            VALUES (p_transfer, pin.lot_id, take, 0);
+        END IF;
+    END LOOP;
 END $$;
 
 -- Gives everything back. Releasing a closed hold that captured nothing changes nothing.
@@ -182,9 +203,12 @@ END $$;
 
 CREATE OR REPLACE FUNCTION ledger__unpin(p_hold billing_hold) RETURNS void
 LANGUAGE plpgsql AS $$
+DECLARE
+    pin record;
 BEGIN
-    UPDATE billing_lot l SET held_minor = l.held_minor - p.amount_minor
-    FROM billing_holdlot p WHERE p.hold_id = p_hold.id AND l.id = p.lot_id;
+    FOR pin IN SELECT lot_id, amount_minor FROM billing_holdlot WHERE hold_id = p_hold.id LOOP
+        UPDATE billing_lot SET held_minor = held_minor - pin.amount_minor WHERE id = pin.lot_id;
+    END LOOP;
     UPDATE billing_ledgeraccount SET held_minor = held_minor - p_hold.amount_minor
     WHERE id = p_hold.account_id;
 END $$;
