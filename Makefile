@@ -17,10 +17,10 @@ endif
 # Node.js from PyPI lands beside Python; on PATH it comes last, so that an installed one is used.
 export PATH := $(PATH):$(CURDIR)/$(VENV)/bin
 
-# What the checks run with: nothing of the developer's own.
-CHECK_ENV := env -u DATABASE_URL -u REDIS_URL ENV_FILE= SANDBOX=1
+# What the checks run with: nothing of the developer's own, and an empty database.
+CHECK_ENV := env -u DATABASE_URL -u REDIS_URL ENV_FILE= VAR_DIR=var/check SANDBOX=1
 # A portal as it would be deployed.
-DEPLOY_ENV := env -u DATABASE_URL -u REDIS_URL ENV_FILE= SANDBOX=0 DEBUG=0 \
+DEPLOY_ENV := env -u DATABASE_URL -u REDIS_URL ENV_FILE= VAR_DIR=var/check SANDBOX=0 DEBUG=0 \
 	SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')" \
 	PUBLIC_URL=https://billing.example.com EMAIL_URL=smtp+tls://user:password@smtp.example.com:587 \
 	STRIPE_SECRET_KEY=sk_test_000000000000000000000000 STRIPE_WEBHOOK_SECRET=whsec_check \
@@ -28,7 +28,10 @@ DEPLOY_ENV := env -u DATABASE_URL -u REDIS_URL ENV_FILE= SANDBOX=0 DEBUG=0 \
 
 CSS_SOURCES := $(shell find static/src templates accounts billing common -name '*.css' -o -name '*.html' -o -name 'forms.py' -o -name '*.svg' 2>/dev/null)
 
-.PHONY: help run test prove bench check format lock assets clean
+CHECKS := check-lint check-format check-types check-imports check-django check-templates \
+	check-migrations check-deploy
+
+.PHONY: help run test prove bench check format lock assets clean $(CHECKS)
 
 help: ## Say what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -45,15 +48,35 @@ prove: $(VENV)/.installed-dev static/dist/app.css ## Run the long proofs
 bench: $(VENV)/.installed-dev static/dist/app.css ## Measure, print and write var/bench.json
 	@$(PY) -m benchmarks
 
-check: $(VENV)/.installed-dev ## Lint, types, imports, migrations, deployment settings
-	@mkdir -p static/dist var
+check: $(CHECKS) ## Lint, types, imports, migrations, deployment settings (make -k check: all)
+
+$(CHECKS): $(VENV)/.installed-dev | static/dist
+
+static/dist:
+	@mkdir -p $@
+
+check-lint:
 	$(PY) -m ruff check --quiet .
+
+check-format:
 	$(PY) -m ruff format --check --quiet .
+
+check-types:
 	@$(CHECK_ENV) DATABASE_URL=postgresql:///none REDIS_URL=redis://127.0.0.1 $(PY) -m mypy .
+
+check-imports:
 	$(VENV)/bin/lint-imports --no-logo
+
+check-django:
 	@git ls-files -z '*.py' | xargs -0 $(PY) -m django_upgrade --target-version 5.2 --check
+
+check-templates:
 	$(PY) -m djlint --quiet --lint templates
+
+check-migrations:
 	@$(CHECK_ENV) $(PY) manage.py makemigrations --check --dry-run
+
+check-deploy:
 	@$(DEPLOY_ENV) $(PY) -W error::UserWarning manage.py check --deploy --fail-level WARNING
 
 format: $(VENV)/.installed-dev ## Bring the code into shape

@@ -14,7 +14,7 @@ LOCK_KEY = 0x62656174  # "beat"
 RETRY_SECONDS = 5.0
 
 
-class SingleScheduler(DatabaseScheduler):
+class SingleScheduler(DatabaseScheduler):  # type: ignore[misc]
     """Rings only while it holds an advisory lock, which PostgreSQL takes from the dead."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
