@@ -38,6 +38,7 @@ class Config:
     tax_bps: int = 0
     fee_bps: int = 290
     fee_fixed_minor: int = 30
+    dispute_fee_minor: int = 1500
     balance_delay_seconds: float = 0.0
     retry_seconds: tuple[float, ...] = RETRY_SECONDS
 
@@ -63,6 +64,7 @@ def from_env(env: Mapping[str, str] = os.environ) -> Config:
         tax_bps=_integer(env, "SANDBOX_TAX_BPS", 0, 0, 10_000),
         fee_bps=_integer(env, "SANDBOX_FEE_BPS", 290, 0, 10_000),
         fee_fixed_minor=_integer(env, "SANDBOX_FEE_FIXED", 30, 0, 1_000_000),
+        dispute_fee_minor=_integer(env, "SANDBOX_DISPUTE_FEE", 1500, 0, 1_000_000),
         balance_delay_seconds=_number(env, "SANDBOX_BALANCE_DELAY", 0.0),
         retry_seconds=_pauses(env),
     )

@@ -12,18 +12,29 @@ from sandbox.stripe.expand import EXPANDABLE
 from sandbox.stripe.params import EXPAND, PAGING, currency, not_here, text
 from sandbox.stripe.routes import Route
 
+URL = "/v1/balance_transactions"
+
 # what moved -> (type for cards, type for other methods, reporting category)
 TYPES = {
     "charge": ("charge", "payment", "charge"),
     "refund": ("refund", "payment_refund", "refund"),
     "refund_failure": ("refund_failure", "payment_failure_refund", "refund_failure"),
+    "dispute": ("adjustment", "adjustment", "dispute"),
+    "dispute_reversal": ("adjustment", "adjustment", "dispute_reversal"),
+}
+DESCRIPTIONS = {
+    "dispute": "Chargeback withdrawal for",
+    "dispute_reversal": "Chargeback reversal for",
 }
 
 
 def record(context: Context, source: Json, charge: Json, *, what: str, amount: int) -> Json:
-    """Book ``amount`` (signed) for ``source``; only charges carry a fee."""
+    """Book ``amount`` (signed) for ``source``; only charges and chargebacks carry a fee."""
     by_card, otherwise, category = TYPES[what]
-    fee = fee_of(context, amount) if what == "charge" else 0
+    fee, fee_details = _fee(context, charge, what=what, amount=amount)
+    description = charge["description"]
+    if what in DESCRIPTIONS:
+        description = f"{DESCRIPTIONS[what]} {charge['id']}"
     transaction: Json = {
         "id": ids.new("txn"),
         "object": "balance_transaction",
@@ -32,10 +43,10 @@ def record(context: Context, source: Json, charge: Json, *, what: str, amount: i
         "balance_type": "payments",
         "created": context.now,
         "currency": charge["currency"],
-        "description": charge["description"],
+        "description": description,
         "exchange_rate": None,
         "fee": fee,
-        "fee_details": _fee_details(fee, charge["currency"]),
+        "fee_details": fee_details,
         "net": amount - fee,
         "reporting_category": category,
         "source": source["id"],
@@ -52,17 +63,23 @@ def fee_of(context: Context, amount: int) -> int:
     return min(amount, fee + int(context.setting("fee_fixed_minor")))
 
 
-def _fee_details(fee: int, currency: str) -> list[Json]:
+def _fee(context: Context, charge: Json, *, what: str, amount: int) -> tuple[int, list[Json]]:
+    """What Stripe takes for this movement, in all and in detail."""
+    fee, description = 0, ""
+    if what == "charge":
+        fee, description = fee_of(context, amount), "Stripe processing fees"
+    elif what == "dispute":
+        fee, description = int(context.setting("dispute_fee_minor")), "Dispute fee"
     if not fee:
-        return []
+        return 0, []
     detail: Json = {
         "amount": fee,
         "application": None,
-        "currency": currency,
-        "description": "Stripe processing fees",
+        "currency": charge["currency"],
+        "description": description,
         "type": "stripe_fee",
     }
-    return [detail]
+    return fee, [detail]
 
 
 def balance(context: Context, params: Json) -> Json:
@@ -88,11 +105,22 @@ def balance(context: Context, params: Json) -> Json:
 
 
 def _source(context: Context, transaction: Json, value: object) -> object:
-    for kind in ("charge", "refund"):
+    for kind in ("charge", "refund", "dispute"):
         found = context.tx.get(kind, str(value))
         if found is not None:
             return found
     return value
+
+
+def listing(context: Context, params: Json) -> Json:
+    """Transactions, newest first. Like Stripe's, the list does not find disputes by ``source``."""
+    filters = lists.Filter()
+    for name in ("currency", "source", "type"):
+        filters.field(name, params.get(name))
+    filters.where(
+        "json_extract(data, '$.source') NOT GLOB 'du_*' OR ? IS NULL", params.get("source")
+    )
+    return lists.page(context, "balance_transaction", params, URL, filters=filters)
 
 
 EXPANDABLE["balance_transaction"] = {"source": _source}
@@ -100,10 +128,8 @@ EXPANDABLE["balance_transaction"] = {"source": _source}
 ROUTES = [
     Route(
         "GET",
-        "/v1/balance_transactions",
-        lists.lister(
-            "balance_transaction", "/v1/balance_transactions", "currency", "source", "type"
-        ),
+        URL,
+        listing,
         {
             **PAGING,
             **not_here("payout"),

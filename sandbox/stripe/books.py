@@ -6,7 +6,12 @@ from collections import defaultdict
 
 from sandbox.store import Json, Tx
 
-COUNTERS = ("gross", "refunded", "fees", "net", "pending", "charge_count", "refund_count")
+DISPUTE_COUNTERS = ("disputed", "withdrawn", "reinstated", "dispute_fees", "dispute_count")
+COUNTERS = (
+    *("gross", "refunded", "fees", *DISPUTE_COUNTERS, "net"),
+    *("pending", "charge_count", "refund_count"),
+)
+WITHDRAWN = ("needs_response", "under_review", "won", "lost")
 
 
 def compute(tx: Tx) -> Json:
@@ -18,8 +23,13 @@ def compute(tx: Tx) -> Json:
         if refund["status"] not in ("failed", "canceled"):
             by_charge[refund["charge"]]["refunded"] += refund["amount"]
             by_charge[refund["charge"]]["refund_count"] += 1
+    disputes = [_dispute(dispute) for dispute in tx.find("dispute")]
+    for dispute in disputes:
+        for name in DISPUTE_COUNTERS:
+            by_charge[dispute["charge"]][name] += dispute[name]
     for charge in charges:
         charge["net"] = charge["gross"] - charge["refunded"] - charge["fee"]
+        charge["net"] -= charge["withdrawn"] - charge["reinstated"] + charge["dispute_fees"]
     currencies = _totals(charges, "currency")
     return {
         "agrees": _agrees(tx, currencies, refunds),
@@ -28,6 +38,7 @@ def compute(tx: Tx) -> Json:
         "orders": _totals([one for one in charges if one["order_id"]], "order_id"),
         "charges": charges,
         "refunds": [_refund(refund) for refund in refunds],
+        "disputes": disputes,
     }
 
 
@@ -53,6 +64,7 @@ def _charge(tx: Tx, charge: Json) -> Json:
         "refunded": 0,
         "refund_count": 0,
         "charge_count": int(succeeded),
+        **dict.fromkeys(DISPUTE_COUNTERS, 0),
         "fee": booked["fee"] if booked else 0,
         "currency": charge["currency"],
         "status": charge["status"],
@@ -69,6 +81,20 @@ def _session(tx: Tx, intent: str | None) -> Json | None:
 def _refund(refund: Json) -> Json:
     kept = ("id", "charge", "payment_intent", "amount", "currency", "status", "metadata")
     return {name: refund[name] for name in kept}
+
+
+def _dispute(dispute: Json) -> Json:
+    """What a dispute moved by its status; only its fee is read from the balance transactions."""
+    kept = ("id", "charge", "payment_intent", "amount", "currency", "status", "reason", "metadata")
+    amount, status = dispute["amount"], dispute["status"]
+    return {
+        **{name: dispute[name] for name in kept},
+        "disputed": amount,
+        "withdrawn": amount if status in WITHDRAWN else 0,
+        "reinstated": amount if status == "won" else 0,
+        "dispute_fees": sum(booked["fee"] for booked in dispute["balance_transactions"]),
+        "dispute_count": 1,
+    }
 
 
 def _totals(charges: list[Json], key: str) -> Json:

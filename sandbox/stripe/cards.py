@@ -7,13 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A test card. ``decline`` is (code, decline_code, message) or None when it pays."""
+    """A test card. ``decline`` is (code, decline_code, message) or None when it pays.
+
+    ``dispute`` is the reason for which its payments are disputed at once; ``inquiry`` softens that.
+    """
 
     number: str
     brand: str = "visa"
     challenge: bool = False
     decline: tuple[str, str, str] | None = None
     funding: str = "credit"
+    dispute: str | None = None
+    inquiry: bool = False
 
     @property
     def last4(self) -> str:
@@ -45,6 +50,9 @@ CARDS = {
         Card("4000000000000119", decline=PROCESSING),
         Card("4000002500003155", challenge=True),
         Card("4000008400001629", challenge=True, decline=DECLINED),
+        Card("4000000000000259", dispute="fraudulent"),
+        Card("4000000000002685", dispute="product_not_received"),
+        Card("4000000000001976", dispute="fraudulent", inquiry=True),
     )
 }
 

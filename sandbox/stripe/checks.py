@@ -82,6 +82,13 @@ def choice(*allowed: str) -> Check:
     return check
 
 
+def flag(value: Any) -> bool:
+    """True or false; a form sends words."""
+    if value not in (True, False, "true", "false"):
+        raise ValueError("must be true or false")
+    return value in (True, "true")
+
+
 def optional(inner: Check) -> Check:
     """None or what ``inner`` takes."""
     return lambda value: None if value is None else inner(value)

@@ -45,6 +45,7 @@ DEFAULTS: dict[str, Any] = {
     "tax_bps": lambda config: config.tax_bps,
     "fee_bps": lambda config: config.fee_bps,
     "fee_fixed_minor": lambda config: config.fee_fixed_minor,
+    "dispute_fee_minor": lambda config: config.dispute_fee_minor,
     "balance_delay_seconds": lambda config: config.balance_delay_seconds,
     "refund_outcome": lambda config: "succeeded",
     "deliveries": lambda config: "auto",

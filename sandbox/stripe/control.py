@@ -12,19 +12,31 @@ from sandbox.stripe import (
     charges,
     checkout,
     checks,
+    disputes,
     endpoints,
     faults,
     outbox,
     refunds,
     sessions,
 )
-from sandbox.stripe.checks import Refusal, choice, optional, pause, read, seconds, string, whole
+from sandbox.stripe.checks import (
+    Refusal,
+    choice,
+    flag,
+    optional,
+    pause,
+    read,
+    seconds,
+    string,
+    whole,
+)
 from sandbox.stripe.context import Context
 
 SETTINGS: dict[str, checks.Check] = {
     "tax_bps": whole(0, 10_000),
     "fee_bps": whole(0, 10_000),
     "fee_fixed_minor": whole(0, 1_000_000),
+    "dispute_fee_minor": whole(0, 1_000_000),
     "balance_delay_seconds": seconds,
     "refund_outcome": choice(*refunds.OUTCOMES),
     "deliveries": choice("auto", "held"),
@@ -109,6 +121,29 @@ def settle_charge(context: Context, body: Json, id: str) -> Json:
     charge = context.need("charge", id)
     charges.settle_balance(context, charge)
     return charge
+
+
+def dispute_charge(context: Context, body: Json, id: str) -> Json:
+    """The customer's bank takes a payment back, or asks about it."""
+    fields = {
+        "amount_minor": whole(1, 99_999_999),
+        "reason": choice(*disputes.REASONS),
+        "inquiry": flag,
+    }
+    sent = read(body, fields)
+    return disputes.create(
+        context,
+        context.need("charge", id),
+        amount=sent.get("amount_minor"),
+        reason=sent.get("reason", "fraudulent"),
+        inquiry=sent.get("inquiry", False),
+    )
+
+
+def settle_dispute(context: Context, body: Json, id: str) -> Json:
+    """The bank decides on a dispute."""
+    sent = read(body, {"outcome": choice(*disputes.MOVES)}, required=("outcome",))
+    return disputes.settle(context, context.need("dispute", id), outcome=sent["outcome"])
 
 
 def change_settings(context: Context, body: Json) -> Json:
@@ -244,6 +279,8 @@ ACTS: list[tuple[str, str, Act]] = [
     ("POST", f"{S}/sessions/{{id}}/tax", fix_tax),
     ("POST", f"{S}/refunds/{{id}}/settle", settle_refund),
     ("POST", f"{S}/charges/{{id}}/settle", settle_charge),
+    ("POST", f"{S}/charges/{{id}}/dispute", dispute_charge),
+    ("POST", f"{S}/disputes/{{id}}/settle", settle_dispute),
     ("GET", f"{S}/settings", show_settings),
     ("POST", f"{S}/settings", change_settings),
     ("POST", f"{S}/clock", advance_clock),

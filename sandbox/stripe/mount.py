@@ -128,7 +128,8 @@ class Stripe:
     def _is_quiet(self) -> bool:
         with self.store.transaction() as tx:
             waiting = "json_extract(private, '$.balance_due_at') IS NOT NULL"
-            return outbox.next_due_at(tx) is None and not tx.find("charge", waiting)
+            nothing_due = outbox.next_due_at(tx) is None and not tx.find("charge", waiting)
+        return nothing_due and not (self.sender and self.sender.busy)
 
 
 async def _control_body(request: Request) -> Json:

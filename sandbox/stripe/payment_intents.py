@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.store import Json
-from sandbox.stripe import charges, events, ids, lists
+from sandbox.stripe import charges, disputes, events, ids, lists
 from sandbox.stripe.cards import Card
 from sandbox.stripe.context import Context, copied
 from sandbox.stripe.expand import EXPANDABLE, ref
@@ -103,7 +103,7 @@ def pay_by_card(context: Context, intent: Json, method: Json, card: Card) -> str
         context.tx.save(intent)
         events.emit(context, "payment_intent.requires_action", intent)
         return "requires_action"
-    _charge(context, intent, method, card.decline)
+    _charge(context, intent, method, card)
     return str(intent["status"])
 
 
@@ -112,7 +112,7 @@ def authenticate(context: Context, intent: Json, card: Card, *, authorised: bool
     method = context.need("payment_method", intent["payment_method"])
     intent["next_action"] = None
     if authorised:
-        _charge(context, intent, method, card.decline, challenged=True)
+        _charge(context, intent, method, card, challenged=True)
     else:
         _refuse(context, intent, method, UNAUTHENTICATED, charge=None)
     return str(intent["status"])
@@ -122,24 +122,27 @@ def _charge(
     context: Context,
     intent: Json,
     method: Json,
-    decline: tuple[str, str, str] | None,
+    card: Card,
     *,
     challenged: bool = False,
 ) -> None:
+    decline = card.decline
     charge = charges.attempt(context, intent, method, status="failed" if decline else "succeeded")
     if challenged:
         charges.mark_authenticated(charge, authenticated=True)
     intent["latest_charge"] = charge["id"]
     intent["payment_method"] = method["id"]
     if decline is None:
-        _succeed(context, intent, charge)
+        _succeed(context, intent, charge, card)
     else:
         charges.fail(context, charge, decline)
         _refuse(context, intent, method, decline, charge=charge)
 
 
-def _succeed(context: Context, intent: Json, charge: Json) -> None:
+def _succeed(context: Context, intent: Json, charge: Json, card: Card | None = None) -> None:
     charges.succeed(context, charge)
+    if card is not None and card.dispute is not None:
+        disputes.create(context, charge, reason=card.dispute, inquiry=card.inquiry)
     intent.update(
         {
             "amount_received": intent["amount"],

@@ -27,6 +27,7 @@ FAILURE_REASONS = (
 def create(context: Context, params: Json) -> Json:
     """Give back all that is left of a charge, or ``amount`` of it."""
     charge = _charge(context, params)
+    _require_undisputed(context, charge)
     amount = _amount(charge, params.get("amount"))
     outcome = str(context.setting("refund_outcome"))
     refund = _build(context, charge, params, amount=amount, status=outcome)
@@ -64,6 +65,16 @@ def _charge(context: Context, params: Json) -> Json:
     if charge["status"] != "succeeded":
         raise StripeError(f"Charge {charge['id']} has not been paid.", param="charge")
     return charge
+
+
+def _require_undisputed(context: Context, charge: Json) -> None:
+    """A chargeback holds or took the money; inquiries and disputes won leave it refundable."""
+    holding = (
+        "json_extract(data, '$.charge') = ? AND NOT json_extract(data, '$.is_charge_refundable')"
+    )
+    if context.tx.find("dispute", holding, (charge["id"],)):
+        message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
+        raise StripeError(message, code="charge_disputed")
 
 
 def _amount(charge: Json, asked: int | None) -> int:
@@ -156,6 +167,18 @@ def _fail(context: Context, refund: Json, reason: str) -> None:
     refund.pop("pending_reason", None)
     _tell_update(context, refund, before)
     events.emit(context, "refund.failed", refund)
+
+
+def overtake(context: Context, charge: str, *, inquiry: str = "") -> None:
+    """A chargeback makes the charge's refunds fail that wait, or were made since its inquiry."""
+    of_charge = "json_extract(data, '$.charge') = ?"
+    status = "json_extract(data, '$.status')"
+    opened = "(SELECT dispute.seq FROM objects AS dispute WHERE kind = 'dispute' AND id = ?)"
+    due = f"{status} = 'succeeded' AND seq > {opened}"
+    waiting = f"{status} IN ('pending', 'requires_action')"
+    found = context.tx.find("refund", f"{of_charge} AND ({waiting} OR {due})", (charge, inquiry))
+    for refund in found:
+        _fail(context, refund, "charge_for_pending_refund_disputed")
 
 
 def _give_back(context: Context, refund: Json) -> Json:

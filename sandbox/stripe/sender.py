@@ -14,7 +14,7 @@ import httpx
 
 from sandbox.config import Config
 from sandbox.store import Json, Store, Tx
-from sandbox.stripe import charges, outbox, sessions
+from sandbox.stripe import charges, disputes, outbox, sessions
 from sandbox.stripe.context import open_context
 
 logger = logging.getLogger("sandbox.stripe")
@@ -63,13 +63,14 @@ class Sender:
             await self.client.aclose()
 
     def _tick(self) -> None:
-        """Sessions expire and balances are booked when the sandbox's time says so."""
+        """Sessions expire, balances are booked, disputes end when the sandbox's time says so."""
         with self.store.transaction() as tx:
             context = open_context(tx, self.config)
             for session in sessions.overdue(context):
                 sessions.expire(context, session)
             for charge in charges.due_for_balance(context):
                 charges.settle_balance(context, charge)
+            disputes.end_overdue(context)
 
     async def _start_due(self) -> float:
         """Set idle endpoints to work on what is due; how long until there may be more."""

@@ -21,6 +21,7 @@ LISTS = {
     ],
     "/v1/coupons": ["data.applies_to"],
     "/v1/customers": ["data.sources", "data.subscriptions", "data.tax", "data.tax_ids"],
+    "/v1/disputes": ["data.charge", "data.payment_intent"],
     "/v1/events": [],
     "/v1/payment_intents": ["data.latest_charge.balance_transaction", "data.payment_method"],
     "/v1/payment_methods": [],
@@ -39,6 +40,8 @@ SINGLE = ["/v1/account", "/v1/balance"]
 
 # Every type of event that the sandbox knows how to tell.
 EVENTS = {
+    *("charge.dispute.closed", "charge.dispute.created", "charge.dispute.funds_reinstated"),
+    *("charge.dispute.funds_withdrawn", "charge.dispute.updated"),
     *("charge.failed", "charge.pending", "charge.refund.updated", "charge.refunded"),
     *("charge.succeeded", "charge.updated"),
     *("checkout.session.async_payment_failed", "checkout.session.async_payment_succeeded"),
@@ -60,6 +63,7 @@ def live(sandbox: Sandbox) -> None:
     code = _codes(sandbox)
     _sales(sandbox, customer, price, code)
     _refunds(sandbox)
+    _disputes(sandbox)
 
 
 def _people(sandbox: Sandbox) -> str:
@@ -179,6 +183,24 @@ def _refunds(sandbox: Sandbox) -> None:
     sandbox.control(f"sessions/{debit.id}/pay", method="bank_debit")
     settled = sandbox.control(f"sessions/{debit.id}/settle", outcome="succeeded")
     refunds.create(params={"payment_intent": settled["payment_intent"]})
+
+
+def _disputes(sandbox: Sandbox) -> None:
+    """One of every card and of every way a dispute can end, and two that have not ended."""
+    api = sandbox.api().v1.disputes
+    for card in ("4000000000000259", "4000000000001976"):
+        session = sandbox.session(customer_creation="always")
+        sandbox.control(f"sessions/{session.id}/pay", card=card)
+    asked, disputed = api.list().data
+    api.update(disputed.id, params={"evidence": {"product_description": "a"}, "submit": False})
+    api.update(disputed.id, params={"evidence": {"uncategorized_text": "winning_evidence"}})
+    api.update(asked.id, params={"evidence": {"uncategorized_text": "escalate_inquiry_evidence"}})
+    charge = str(disputed.charge)
+    closed = sandbox.control(f"charges/{charge}/dispute", inquiry=True, amount_minor=100)
+    sandbox.control(f"disputes/{closed['id']}/settle", outcome="warning_closed")
+    lost = sandbox.control(f"charges/{charge}/dispute", reason="general", amount_minor=100)
+    api.close(lost["id"])
+    sandbox.control(f"charges/{charge}/dispute", inquiry=True)
 
 
 def everything(sandbox: Sandbox) -> Iterator[tuple[str, dict[str, Any]]]:

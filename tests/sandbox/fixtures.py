@@ -28,6 +28,7 @@ def sandbox(running_sandbox: tuple[Sandbox, Listener]) -> Sandbox:
     """One process for all tests, with nothing in it at the start of each."""
     sandbox, listener = running_sandbox
     sandbox.http.post("/_sandbox/reset", json={}).raise_for_status()
+    sandbox.until_quiet()  # what was on its way must not arrive in this test
     listener.got.clear()
     listener.answers.clear()
     return sandbox

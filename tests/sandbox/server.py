@@ -69,7 +69,7 @@ class Sandbox:
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/_sandbox/health", timeout=2).status_code == 200
+            return self.http.get("/_sandbox/health", timeout=2).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -204,7 +204,7 @@ def listening() -> Iterator[Listener]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     listener.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield listener

@@ -20,6 +20,7 @@ MIRRORED = {
     models.Charge: "/v1/charges",
     models.Coupon: "/v1/coupons",
     models.Customer: "/v1/customers",
+    models.Dispute: "/v1/disputes",
     models.PaymentIntent: "/v1/payment_intents",
     models.PaymentMethod: "/v1/payment_methods",
     models.Price: "/v1/prices",
@@ -30,13 +31,21 @@ MIRRORED = {
 }
 
 
-@pytest.fixture
-def lived(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """A sandbox in which everything has happened, and the library's module talking to it."""
-    for base in ("api_base", "connect_api_base", "upload_api_base", "meter_events_api_base"):
-        monkeypatch.setattr(stripe, base, sandbox.url)
+@pytest.fixture(scope="module")
+def life_lived(running_sandbox: tuple[Sandbox, object]) -> Sandbox:
+    """A sandbox in which everything has happened."""
+    sandbox = running_sandbox[0]
+    sandbox.http.post("/_sandbox/reset", json={}).raise_for_status()
     life.live(sandbox)
     return sandbox
+
+
+@pytest.fixture
+def lived(life_lived: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """The same, and the library's module talking to it."""
+    for base in ("api_base", "connect_api_base", "upload_api_base", "meter_events_api_base"):
+        monkeypatch.setattr(stripe, base, life_lived.url)
+    return life_lived
 
 
 def listed(sandbox: Sandbox, path: str) -> list[dict[str, Any]]:

@@ -8,12 +8,13 @@ from starlette.routing import Route
 
 from sandbox.html import Child, Markup, el
 from sandbox.store import Json
-from sandbox.stripe import books, control, faults, outbox
+from sandbox.stripe import books, control, disputes, faults, outbox
 from sandbox.stripe.amounts import display
 from sandbox.stripe.context import Context
 from sandbox.stripe.pages.common import Base, shown
 
 ROWS = 15
+BOOKED = ("gross", "refunded", "fees", "withdrawn", "reinstated", "dispute_fees", "net")
 S = control.S
 
 
@@ -32,6 +33,7 @@ class Pages(Base):
                 el("h1", "Sandbox"),
                 el("p", "A stand-in for Stripe. What it does is described in sandbox/README.md."),
                 _waiting(context),
+                _payments(context),
                 _sessions(context),
                 _deliveries(context),
                 _faults(context),
@@ -63,7 +65,7 @@ def _table(heads: list[str], rows: list[list[Child]], empty: str) -> Markup:
 
 
 def _waiting(context: Context) -> Markup:
-    """Bank debits and refunds that a person lets succeed or fail."""
+    """Bank debits and refunds that a person lets succeed or fail; disputes a bank decides."""
     status = "json_extract(data, '$.status') = ?"
     rows: list[list[Child]] = []
     for intent in context.tx.find("payment_intent", status, ("processing",)):
@@ -77,6 +79,8 @@ def _waiting(context: Context) -> Markup:
             _ask("Refund", refund, f"refunds/{refund['id']}/settle")
             for refund in context.tx.find("refund", status, (state,))
         ]
+    for state in disputes.CHARGEBACK + disputes.INQUIRY:
+        rows += [_decide(one) for one in context.tx.find("dispute", status, (state,))]
     table = _table(["What", "Amount", "", "Id"], rows, "Nothing waits for an answer.")
     return el("section", el("h2", "Waiting for an answer"), table)
 
@@ -87,6 +91,39 @@ def _ask(what: str, obj: Json, path: str) -> list[Child]:
         _button(path, "Fail", outcome="failed"),
     ]
     return [what, display(obj["amount"], obj["currency"]), buttons, el("code", obj["id"])]
+
+
+def _decide(dispute: Json) -> list[Child]:
+    chargeback = dispute["status"] in disputes.CHARGEBACK
+    labels = {"won": "Won", "lost": "Lost"}
+    if not chargeback:
+        labels = {"warning_closed": "Close", "escalated": "Escalate"}
+    buttons = [
+        _button(f"disputes/{dispute['id']}/settle", label, outcome=outcome)
+        for outcome, label in labels.items()
+    ]
+    what = f"{'Dispute' if chargeback else 'Inquiry'}: {dispute['reason']}, {dispute['status']}"
+    return [
+        what,
+        display(dispute["amount"], dispute["currency"]),
+        buttons,
+        el("code", dispute["id"]),
+    ]
+
+
+def _payments(context: Context) -> Markup:
+    """What was paid by card last, with buttons to dispute it."""
+    rows: list[list[Child]] = []
+    for charge in context.tx.latest("charge", ROWS):
+        if charge["status"] == "succeeded" and charge["payment_method_details"]["type"] == "card":
+            path = f"charges/{charge['id']}/dispute"
+            buttons = [_button(path, "Dispute"), _button(path, "Inquire", inquiry="true")]
+            amount = display(charge["amount"], charge["currency"])
+            state = f"{display(charge['amount_refunded'], charge['currency'])} refunded"
+            state += ", disputed" if charge["disputed"] else ""
+            rows.append([el("code", charge["id"]), amount, state, buttons])
+    table = _table(["Charge", "Amount", "Status", ""], rows, "None yet.")
+    return el("section", el("h2", "Latest card payments"), table)
 
 
 def _sessions(context: Context) -> Markup:
@@ -188,6 +225,7 @@ def _settings(context: Context) -> Markup:
             _input("tax_bps", "Tax (1/100 %)", now["tax_bps"]),
             _input("fee_bps", "Fee (1/100 %)", now["fee_bps"]),
             _input("fee_fixed_minor", "+ fixed", now["fee_fixed_minor"]),
+            _input("dispute_fee_minor", "Dispute fee", now["dispute_fee_minor"]),
             _input("balance_delay_seconds", "Balance delay (s)", str(now["balance_delay_seconds"])),
             _select(
                 "refund_outcome",
@@ -209,10 +247,11 @@ def _books(context: Context) -> Markup:
     rows: list[list[Child]] = [
         [
             currency.upper(),
-            *(display(sums[name], currency) for name in ("gross", "refunded", "fees", "net")),
+            *(display(sums[name], currency) for name in BOOKED),
         ]
         for currency, sums in computed["currencies"].items()
     ]
     verdict = "They agree with the balance transactions." if computed["agrees"] else "THEY DIFFER!"
-    table = _table(["", "Gross", "Refunded", "Fees", "Net"], rows, "Empty.")
+    heads = [name.replace("_", " ").capitalize() for name in BOOKED]
+    table = _table(["", *heads], rows, "Empty.")
     return el("section", el("h2", "Books"), table, el("p", verdict, class_="hint"))
