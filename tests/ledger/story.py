@@ -7,10 +7,10 @@ from datetime import timedelta
 from django.db import connection
 
 from billing import ledger
-from billing.models import LedgerAccount, Payment
+from billing.models import DisputeState, LedgerAccount, Payment
 from billing.money import CREDIT, USD, Money
 from billing.selectors import audit
-from billing.services import payments, refunds, splits
+from billing.services import disputes, payments, refunds, splits
 from common import clock
 from tests.factories import NOW, make_customer, make_order, make_payment
 
@@ -26,6 +26,7 @@ def tell() -> None:
         _owing()
         _expired_and_returned()
         _shared()
+        _disputed()
         make_payment(make_order(), subtotal_minor=4_99)  # does not fit: unapplied
     _snapshots()
     with clock.frozen(LATER):
@@ -106,6 +107,25 @@ def _shared() -> None:
     )
     splits.reverse(
         "sale", refund_key="back:1", refunded_net_minor=5, target="clearing:card", at=NOW
+    )
+
+
+def _disputed() -> None:
+    payment = make_payment(tax_minor=99)
+    disputes.record(
+        payment.pk,
+        disputes.Claim(
+            external_id="dp_1",
+            state=DisputeState.OPEN,
+            provider_status="needs_response",
+            reason="fraudulent",
+            amount_minor=payment.amount_minor,
+            withdrawn_minor=payment.amount_minor,
+            reinstated_minor=0,
+            fee_minor=15_00,
+            opened_at=NOW,
+            evidence_due_at=None,
+        ),
     )
 
 

@@ -74,16 +74,22 @@ DAMAGE = {
     "lot's revenue is what was booked": """
         UPDATE billing_lot SET recognised_minor = recognised_minor + 1
         WHERE recognised_minor > 0""",
+    "lots' revenue is what the house has": """
+        UPDATE billing_lot SET recognised_minor = recognised_minor - 1
+        WHERE recognised_minor > 0""",
     "lots' refunds are what was booked": """
-        UPDATE billing_lot SET refunded_minor = refunded_minor + 1 WHERE refunded_minor > 0""",
+        UPDATE billing_lot SET refunded_minor = refunded_minor - 1 WHERE refunded_minor > 0""",
     "payment came through clearing": """
         UPDATE billing_payment SET amount_minor = amount_minor + 1""",
     "payment's fee is booked": """
         UPDATE billing_payment SET fee_minor = fee_minor + 1 WHERE fee_minor IS NOT NULL""",
-    "payment counts its refunds": """
+    "payment counts its refunds and disputes": """
         UPDATE billing_payment SET refunded_minor = refunded_minor - 1 WHERE refunded_minor > 0""",
     "refund went through clearing": """
         DELETE FROM billing_transfer WHERE key ~ '^refund:.*:tax$'""",
+    "disputed money is there": """
+        UPDATE billing_dispute SET withdrawn_minor = withdrawn_minor - 1
+        WHERE withdrawn_minor > 0""",
     "unapplied money is there": """
         DELETE FROM billing_payment WHERE order_id IS NULL""",
     "paid order has its payment": """
