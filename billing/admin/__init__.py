@@ -5,6 +5,7 @@ Staff act only on pages that ask for a reason and show first, in amounts, what w
 
 from billing.admin import (
     customers,
+    disputes,
     inbox,
     ledger,
     mirror,
@@ -14,4 +15,14 @@ from billing.admin import (
     staff_log,
 )
 
-__all__ = ["customers", "inbox", "ledger", "mirror", "orders", "payments", "refunds", "staff_log"]
+__all__ = [
+    "customers",
+    "disputes",
+    "inbox",
+    "ledger",
+    "mirror",
+    "orders",
+    "payments",
+    "refunds",
+    "staff_log",
+]

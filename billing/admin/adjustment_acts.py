@@ -6,16 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime, time, timedelta
 
 from django import forms
-from unfold.widgets import (
-    UnfoldAdminRadioSelectWidget,
-    UnfoldAdminSingleDateWidget,
-    UnfoldBooleanWidget,
-)
+from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldBooleanWidget
 
 from accounts.models import Customer
 from billing import selectors
 from billing.admin.acts import ActForm, ActPage, Cleaned, Line, Preview
-from billing.admin.fields import MoneyField
+from billing.admin.fields import DayInput, MoneyField
 from billing.money import CREDIT
 from billing.selectors import Balance
 from billing.services import adjustments
@@ -40,7 +36,7 @@ class GrantForm(ActForm):
         required=False,
         label="Last day",
         help_text="In the customer's time zone. Empty: they do not expire.",
-        widget=UnfoldAdminSingleDateWidget,
+        widget=DayInput,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -24,6 +25,7 @@ class CustomerAdmin(Acting, PartyAdmin):
     """The billed party with its wallets, statement, orders, payments and refunds."""
 
     list_display = ["__str__", "email", "kind", "credits", "country", "created_at"]
+    search_help_text = "Name, e-mail address, a member's address, or id."
     change_form_outer_before_template = "admin/billing/customer_wallets.html"
     change_form_outer_after_template = "admin/billing/customer_money.html"
     actions_detail = ["grant_credits", "take_credits"]
@@ -34,6 +36,11 @@ class CustomerAdmin(Acting, PartyAdmin):
             owner=OuterRef("pk"), role="wallet", asset=CREDIT.code
         )
         return found.annotate(wallet_minor=Subquery(wallet.values("balance_minor")))
+
+    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
+        """Balances are for those who may look at the ledger."""
+        may_look = request.user.has_perm("billing.view_ledgeraccount")
+        return [name for name in self.list_display if may_look or name != "credits"]
 
     @admin.display(description="Credits", ordering="wallet_minor")
     def credits(self, customer: Any) -> Money:

@@ -35,6 +35,12 @@ class MoneyField(forms.DecimalField):
         )
 
 
+class DayInput(UnfoldAdminTextInputWidget):  # type: ignore[misc]
+    """The browser's own calendar; it always sends 2026-12-31."""
+
+    input_type = "date"
+
+
 class CustomerField(forms.CharField):
     """A customer, named by id or by a billing address that only one customer has."""
 

@@ -15,6 +15,8 @@ from billing.admin.customer_money import Section
 from billing.admin.inbox import attention
 from billing.admin.staff_log import done_to, what
 from billing.models import (
+    Dispute,
+    DisputeState,
     InboundEvent,
     Order,
     OrderStatus,
@@ -47,6 +49,7 @@ _GROUPS: Sequence[tuple[str, Sequence[_Entry]]] = (
             ("Payments", "payments", "billing_payment"),
             ("Unapplied money", "help_center", "billing_unappliedpayment"),
             ("Refunds", "undo", "billing_refund"),
+            ("Disputes", "gavel", "billing_dispute"),
             ("Ledger accounts", "account_balance", "billing_ledgeraccount"),
             ("Transfers", "sync_alt", "billing_transfer"),
             ("Lots", "toll", "billing_lot"),
@@ -85,6 +88,7 @@ def first_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         *(_inbox_cards() if may("billing.view_inboundevent") else ()),
         *(_order_cards() if may("billing.view_order") else ()),
         *(_refund_cards() if may("billing.view_refund") else ()),
+        *(_dispute_cards() if may("billing.view_dispute") else ()),
         *(_unapplied_cards() if may("billing.view_unappliedpayment") else ()),
     ]
     return context | {"attention_cards": cards, "sections": _latest(request)}
@@ -162,6 +166,14 @@ def _refund_cards() -> list[dict[str, Any]]:
     )
     url = list_of(Refund, state__exact=RefundState.REQUESTED)
     return [_card("Refunds the provider has not taken", late.count(), url, "for over an hour")]
+
+
+def _dispute_cards() -> list[dict[str, Any]]:
+    waiting = Dispute.objects.filter(state=DisputeState.OPEN)
+    first = waiting.filter(evidence_due_at__isnull=False).order_by("evidence_due_at").first()
+    note = f"evidence due {first.evidence_due_at:%Y-%m-%d}" if first else ""
+    url = list_of(Dispute, state__exact=DisputeState.OPEN)
+    return [_card("Disputes to answer", waiting.count(), url, note)]
 
 
 def _unapplied_cards() -> list[dict[str, Any]]:

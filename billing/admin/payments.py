@@ -22,7 +22,7 @@ from billing.admin.base import (
 from billing.admin.filters import LeftFilter, RailFilter
 from billing.admin.refund_act import RefundPage
 from billing.admin.unapplied_acts import ApplyPage, ApplySelectedPage, AssignPage
-from billing.models import Payment, Refund, UnappliedPayment
+from billing.models import Dispute, Payment, Refund, UnappliedPayment
 from billing.services import unapplied
 
 AMOUNT = money("amount_minor", "Came in")
@@ -46,6 +46,17 @@ class RefundsOfPayment(ReadOnlyInline):
         return found.select_related("requested_by").order_by("pk")
 
 
+class DisputesOfPayment(ReadOnlyInline):
+    """The disputes of a payment."""
+
+    model = Dispute
+    verbose_name_plural = "disputes"
+    fields = [
+        "external_id", money("amount_minor", "Wanted back", unit="payment.asset"), "state",
+        "reason", "opened_at", "closed_at",
+    ]  # fmt: skip
+
+
 @admin.register(Payment)
 class PaymentAdmin(ReadOnlyAdmin):
     """All money that came in, newest first."""
@@ -67,7 +78,7 @@ class PaymentAdmin(ReadOnlyAdmin):
         ]}),
         ("Moments", {"fields": ["occurred_at", "settled_at"]}),
     ]  # fmt: skip
-    inlines = [RefundsOfPayment]
+    inlines = [RefundsOfPayment, DisputesOfPayment]
     actions_detail = ["refund"]
 
     @labels(

@@ -53,6 +53,7 @@ class Dispute(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        default_permissions = ("view",)
         constraints = [
             models.UniqueConstraint(fields=["rail", "external_id"], name="dispute_once_per_rail"),
             models.CheckConstraint(

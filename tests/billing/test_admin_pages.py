@@ -19,6 +19,8 @@ from accounts.models import Customer
 from billing import ledger
 from billing.models import (
     Code,
+    Dispute,
+    DisputeState,
     Hold,
     InboundEvent,
     LedgerAccount,
@@ -32,8 +34,9 @@ from billing.models import (
     UnappliedPayment,
 )
 from billing.money import CREDIT, Money
-from billing.services import adjustments, inbox, payments, refunds
+from billing.services import adjustments, disputes, inbox, payments, refunds
 from billing.services.staff import Note
+from common.ids import uuid7
 from tests.accounts.factories import signed_in
 from tests.billing.fakes import FakeRail, only_rail
 from tests.billing.staff import MODEL_BACKEND, Staff, make_helper, sign_in, words
@@ -43,7 +46,7 @@ pytestmark = pytest.mark.django_db
 
 MODELS: list[type[models.Model]] = [
     Customer, Order, Payment, UnappliedPayment, Refund, LedgerAccount, Transfer, Lot, LotUse, Hold,
-    InboundEvent, StaffAction,
+    InboundEvent, StaffAction, Dispute,
 ]  # fmt: skip
 
 
@@ -77,6 +80,7 @@ def make_everything(staff: Staff, customer: Customer | None = None) -> Customer:
     refund = refunds.request(paid.pk, reason="asked", amount_minor=1_00, by=staff.user)
     refunds.send(refund.pk)
     payments.settle(make_charge(None, customer=customer))
+    disputes.record(make_payment(make_order(customer=customer)).pk, make_claim())
     note = Note(staff.user, "sorry", f"note:{paid.pk}")
     adjustments.grant(note, customer, Money(3_000_000, CREDIT), promotional=True)
     inbox.record(
@@ -88,6 +92,22 @@ def make_everything(staff: Staff, customer: Customer | None = None) -> Customer:
         occurred_at=NOW,
     )
     return customer
+
+
+def make_claim() -> disputes.Claim:
+    """What a provider says of a dispute that was opened now."""
+    return disputes.Claim(
+        external_id=f"du_{uuid7()}",
+        state=DisputeState.OPEN,
+        provider_status="needs_response",
+        reason="fraudulent",
+        amount_minor=5_00,
+        withdrawn_minor=5_00,
+        reinstated_minor=0,
+        fee_minor=15_00,
+        opened_at=NOW,
+        evidence_due_at=NOW,
+    )
 
 
 def pages_of(model: type[models.Model]) -> list[str]:
@@ -139,6 +159,7 @@ def test_the_first_page_says_what_needs_attention(staff: Staff) -> None:
     assert "1 Events not handled" in text
     assert "1 Orders paid, not delivered" in text
     assert "1 Unapplied payments" in text
+    assert "1 Disputes to answer evidence due 2026-11-20" in text
     assert "Latest payments" in text
     assert "Granted credits" in text
 
@@ -174,10 +195,13 @@ def test_a_customers_page_shows_money_only_to_those_who_may_look() -> None:
     )
 
     text = words(helper.get(reverse("admin:accounts_customer_change", args=[customer.pk])))
+    listed = words(helper.get(reverse("admin:accounts_customer_changelist")))
 
     assert customer.email in text
+    assert customer.email in listed
     assert "Wallets and debts" not in text
     assert "Statement" not in text
+    assert "credits" not in text + listed
 
 
 def test_nobodys_customer_page_is_not_there(staff: Staff) -> None:
@@ -241,6 +265,7 @@ def test_the_houses_accounts_show_their_sum_and_lead_to_their_transfers(staff: S
         ("hold", lambda payment: f"h:{payment.pk}"),
         ("inboundevent", lambda payment: f"evt_{payment.pk}"),
         ("staffaction", lambda payment: payment.customer.email),
+        ("dispute", lambda payment: payment.customer.email),
     ],
 )
 def test_searching_finds_it_by_address_id_and_reference(
@@ -248,7 +273,7 @@ def test_searching_finds_it_by_address_id_and_reference(
 ) -> None:
     customer = make_everything(staff)
     make_everything(staff)
-    wanted = str(term(Payment.objects.get(customer=customer, order__isnull=False)))
+    wanted = str(term(Payment.objects.get(customer=customer, tax_minor=99)))
 
     found = staff.get(f"/admin/billing/{model}/", {"q": wanted})
     nothing = staff.get(f"/admin/billing/{model}/", {"q": wanted[:-1] + "x@"})
