@@ -11,7 +11,7 @@ from typing import TypeVar
 from django.db.models import F, QuerySet, TextChoices
 
 from accounts.models import Customer
-from billing.models import Order, OrderStatus, Payment, Refund
+from billing.models import DisputeState, Order, OrderStatus, Payment, Refund
 from billing.money import CREDIT, Money, asset
 from common import clock
 from common.errors import NotFound
@@ -30,6 +30,8 @@ class State(TextChoices):
     REFUND_PENDING = "refund_pending", "Refund on its way"
     REFUNDED_IN_PART = "refunded_in_part", "Refunded in part"
     REFUNDED = "refunded", "Refunded"
+    DISPUTED = "disputed", "Disputed, frozen until decided"
+    CHARGED_BACK = "charged_back", "Charged back"
     EXPIRED = "expired", "Not paid in time"
     FAILED = "failed", "Payment failed"
     UNAPPLIED = "unapplied", "Received, not applied"
@@ -103,7 +105,7 @@ def purchases(
 ) -> tuple[list[Purchase], str | None]:
     """Orders and unapplied payments, newest first, payments loaded; and where to go on from.
 
-    Three queries however long the list. Raises CursorInvalid.
+    Five queries however long the list. Raises CursorInvalid.
     """
     before = _decode(cursor)
     found = [
@@ -212,6 +214,10 @@ def _order_state(order: Order, payments: Sequence[Payment]) -> State:
 
 def _refund_state(payments: Sequence[Payment]) -> State | None:
     """How much of what came has gone back; None when nothing has and nothing is about to."""
+    disputes = [one for payment in payments for one in payment.disputes.all() if one.is_frozen]
+    if disputes:
+        still_open = any(one.state == DisputeState.OPEN for one in disputes)
+        return State.DISPUTED if still_open else State.CHARGED_BACK
     came = sum(payment.amount_minor for payment in payments)
     asked = sum(payment.refunding_minor for payment in payments)
     gone = sum(payment.refunded_minor for payment in payments)
@@ -227,11 +233,11 @@ def _page_closed(order: Order) -> bool:
 
 
 def _orders(customer: Customer) -> QuerySet[Order]:
-    return Order.objects.filter(customer=customer).prefetch_related("payments")
+    return Order.objects.filter(customer=customer).prefetch_related("payments__disputes")
 
 
 def _unordered(customer: Customer) -> QuerySet[Payment]:
-    return Payment.objects.filter(customer=customer, order=None)
+    return Payment.objects.filter(customer=customer, order=None).prefetch_related("disputes")
 
 
 def _page(rows: QuerySet[Row], before: uuid.UUID | None, limit: int) -> list[Row]:

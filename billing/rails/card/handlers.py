@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from billing.models import InboundEvent
-from billing.rails.card import checkout, objects, refunds
+from billing.rails.card import checkout, disputes, objects, refunds
 from billing.services.rails import Handler
 
 
@@ -51,6 +51,11 @@ def on_refund(event: InboundEvent) -> None:
     refunds.sync(objects.refund(event.object_id))
 
 
+def on_dispute(event: InboundEvent) -> None:
+    """A dispute was opened, changed, moved money or was decided."""
+    disputes.sync(objects.dispute(event.object_id))
+
+
 HANDLERS: dict[str, Handler] = {
     "checkout.session.completed": on_session,
     "checkout.session.async_payment_succeeded": on_session,
@@ -64,4 +69,9 @@ HANDLERS: dict[str, Handler] = {
     "refund.updated": on_refund,
     "refund.failed": on_refund,
     "charge.refund.updated": on_refund,
+    "charge.dispute.created": on_dispute,
+    "charge.dispute.updated": on_dispute,
+    "charge.dispute.funds_withdrawn": on_dispute,
+    "charge.dispute.funds_reinstated": on_dispute,
+    "charge.dispute.closed": on_dispute,
 }

@@ -73,6 +73,14 @@ def sessions_since(since: datetime) -> Iterator[Object]:
             yield dict(session.to_dict())
 
 
+def disputes_since(since: datetime) -> Iterator[Object]:
+    """Disputes opened since then, newest first."""
+    with reachable():
+        page = stripe.Dispute.list(created={"gte": int(since.timestamp())}, limit=100)
+        for one in page.auto_paging_iter():
+            yield dict(one.to_dict())
+
+
 def refunds_since(since: datetime) -> Iterator[Object]:
     """Refunds created since then, newest first."""
     with reachable():

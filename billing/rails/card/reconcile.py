@@ -5,24 +5,33 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from billing.errors import RailUnavailable
-from billing.models import Order, OrderStatus, Payment, Refund, RefundState
-from billing.rails.card import checkout, objects, refunds
+from billing.models import Dispute, Order, OrderStatus, Payment, Refund, RefundState
+from billing.rails.card import checkout, disputes, objects, refunds
 from billing.services.rails import Finding
 from common import clock
+
+# Issuers decide within about 75 days; Stripe lists a dispute by when it was opened.
+DISPUTES_LAST = timedelta(days=120)
 
 logger = logging.getLogger(__name__)
 
 
 def run(since: datetime) -> list[Finding]:
-    """Settle sessions and refunds that never reached us, and close overdue orders.
+    """Settle sessions, refunds and disputes that never reached us, and close overdue orders.
 
     What cannot be repaired is named, and does not keep the rest from being repaired. Raises
     RailUnavailable.
     """
-    return [*_sessions(since), *_refunds(since), *_fees(since), *_overdue()]
+    return [
+        *_sessions(since),
+        *_refunds(since),
+        *_disputes(since),
+        *_fees(since),
+        *_overdue(),
+    ]
 
 
 def _repaired(kind: str, subject: str, detail: str, act: Callable[[], object]) -> Finding:
@@ -81,6 +90,24 @@ def _refunds(since: datetime) -> list[Finding]:
 
 def _syncing(refund: objects.Object) -> Callable[[], object]:
     return lambda: refunds.sync(refund)
+
+
+def _disputes(since: datetime) -> list[Finding]:
+    """Disputes of the last weeks: they are decided long after they were opened."""
+    found: list[Finding] = []
+    for dispute in reversed(list(objects.disputes_since(since - DISPUTES_LAST))):
+        known = Dispute.objects.filter(rail="card", external_id=dispute["id"]).first()
+        if known is not None and known.provider_status == dispute["status"]:
+            continue
+        kind = "dispute_missing" if known is None else "dispute_state_differs"
+        finding = _repaired(kind, dispute["id"], dispute["status"], _taking_in(dispute))
+        if _is_known(dispute) or not finding.repaired:
+            found.append(finding)
+    return found
+
+
+def _taking_in(dispute: objects.Object) -> Callable[[], None]:
+    return lambda: disputes.sync(objects.dispute(dispute["id"]))
 
 
 def _fees(since: datetime) -> list[Finding]:
