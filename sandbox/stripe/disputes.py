@@ -101,8 +101,13 @@ def _require_disputable(context: Context, charge: Json) -> None:
         raise StripeError(f"Charge {id} has not been paid.")
     if charge["payment_method_details"]["type"] != "card":
         raise StripeError("The sandbox models disputes of card payments only.")
-    if any(one["status"] in CHARGEBACK + INQUIRY for one in _of_charge(context, id)):
+    if is_open(context, id):
         raise StripeError(f"Charge {id} has a dispute that is still open.")
+
+
+def is_open(context: Context, charge: str) -> bool:
+    """Whether the charge has a dispute that is not decided."""
+    return any(one["status"] in CHARGEBACK + INQUIRY for one in _of_charge(context, charge))
 
 
 def _of_charge(context: Context, id: str) -> list[Json]:

@@ -291,6 +291,7 @@ def test_the_control_page_disputes_and_decides(sandbox: Sandbox) -> None:
     charged_back = sandbox.http.get("/").text
     sandbox.http.post(settle_path, data={"outcome": "won"})
 
+    assert path not in asked
     assert 'value="escalated"' in asked
     assert 'value="won"' in charged_back
     assert settle_path not in sandbox.http.get("/").text

@@ -42,6 +42,7 @@ def test_evidence_is_staged_then_submitted(sandbox: Sandbox) -> None:
 
 def test_metadata_alone_submits_nothing(sandbox: Sandbox) -> None:
     made = dispute(sandbox, charge_paid(sandbox))
+    evidence(sandbox, made["id"], "A letter", submit=False)
 
     changed = sandbox.api().v1.disputes.update(made["id"], params={"metadata": {"case": "7"}})
 

@@ -118,6 +118,8 @@ def _payments(context: Context) -> Markup:
         if charge["status"] == "succeeded" and charge["payment_method_details"]["type"] == "card":
             path = f"charges/{charge['id']}/dispute"
             buttons = [_button(path, "Dispute"), _button(path, "Inquire", inquiry="true")]
+            if disputes.is_open(context, charge["id"]):
+                buttons = []
             amount = display(charge["amount"], charge["currency"])
             state = f"{display(charge['amount_refunded'], charge['currency'])} refunded"
             state += ", disputed" if charge["disputed"] else ""
