@@ -121,7 +121,7 @@ class Refund(models.Model):
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds")
     amount_minor = models.BigIntegerField()
-    # The part of it that is tax, fixed when it is booked.
+    # The part of it that is tax, fixed when it is asked for.
     tax_minor = models.BigIntegerField(default=0)
     state = models.CharField(max_length=9, choices=RefundState, default=RefundState.REQUESTED)
     reason = models.CharField(max_length=200)

@@ -84,7 +84,9 @@ def _freeze(payment: Payment, dispute: Dispute) -> None:
         undelivered.cancel(payment, frozen)
     dispute.net_before_minor = payment.refunded_minor - payment.refunded_tax_minor
     dispute.frozen_minor = frozen
-    dispute.frozen_tax_minor = reversals.next_tax_minor(payment, frozen)
+    dispute.frozen_tax_minor = reversals.next_tax_minor(
+        payment, frozen, reversals.asked_tax_minor(payment)
+    )
     dispute.is_frozen = True
     dispute.freezes += 1
     if frozen:

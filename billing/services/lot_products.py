@@ -32,7 +32,7 @@ class LotProduct(ProductType):
 
     def pin(self, reversal: Reversal) -> None:
         for lot in _granted(reversal.order):
-            _pin_up_to(reversal, lot, _units_minor(reversal, lot), reversal.cause)
+            _pin_up_to(reversal, lot, _most_units_minor(reversal, lot), reversal.cause)
 
     def unpin(self, cause: str, *, at: datetime) -> None:
         for hold in _pins(cause):
@@ -98,6 +98,11 @@ def _units_minor(reversal: Reversal, lot: Lot) -> int:
         lot.granted_minor, reversal.net_before_minor + reversal.net_minor, total
     )
     return after - gone
+
+
+def _most_units_minor(reversal: Reversal, lot: Lot) -> int:
+    """Units that may go with this part: what went before may be another amount by then."""
+    return -share_floor(-lot.granted_minor, reversal.net_minor, reversal.order.net.amount_minor)
 
 
 def _taken_minor(order: Order, lot: Lot) -> int:

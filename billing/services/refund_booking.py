@@ -6,7 +6,6 @@ from uuid import UUID
 
 from billing.models import Payment, Refund
 from billing.services import rails, reversals
-from billing.services.reversals import tax_part
 from common import clock
 
 
@@ -20,31 +19,30 @@ def lock(payment_id: UUID) -> Payment:
 
 
 def pin(payment: Payment, refund: Refund) -> None:
-    """Set aside what the refund will take back, as far as can be told before it is booked."""
-    before = payment.refunding_minor
-    before_tax = tax_part(payment, before)
-    tax = tax_part(payment, before + refund.amount_minor) - before_tax
-    reversals.pin(_part(payment, refund, tax_minor=tax, net_before_minor=before - before_tax))
+    """Fix the refund's tax part and set aside what it will take back; not counted in yet."""
+    fix_tax(payment, refund)
+    reversals.pin(_part(payment, refund))
 
 
 def unpin(payment: Payment, refund: Refund) -> None:
     """Give back what was set aside: the refund failed before it was booked."""
-    reversals.unpin(_part(payment, refund, tax_minor=0, net_before_minor=0))
+    reversals.unpin(_part(payment, refund))
+
+
+def fix_tax(payment: Payment, refund: Refund) -> None:
+    """Say how much of a refund that is not counted in yet is tax."""
+    asked_tax = reversals.asked_tax_minor(payment)
+    refund.tax_minor = reversals.next_tax_minor(payment, refund.amount_minor, asked_tax)
+    refund.save(update_fields=["tax_minor"])
 
 
 def book(payment: Payment, refund: Refund) -> None:
     """Take units and money back, once; the caller holds both locks and saves the refund."""
     if refund.booked_at is not None:
         return
-    refund.tax_minor = reversals.next_tax_minor(payment, refund.amount_minor)
     refund.bookings += 1
     refund.booked_at = clock.now()
-    part = _part(
-        payment,
-        refund,
-        tax_minor=refund.tax_minor,
-        net_before_minor=payment.refunded_minor - payment.refunded_tax_minor,
-    )
+    part = _part(payment, refund)
     reversals.take_units(part)
     reversals.take_money(part)
     reversals.count(part, sign=1)
@@ -52,22 +50,20 @@ def book(payment: Payment, refund: Refund) -> None:
 
 def unbook(payment: Payment, refund: Refund) -> None:
     """Undo ``book``: the refund failed after it had succeeded."""
-    part = _part(payment, refund, tax_minor=refund.tax_minor, net_before_minor=0)
+    part = _part(payment, refund)
     reversals.return_units(part)
     reversals.return_money(part)
     reversals.count(part, sign=-1)
     refund.booked_at = None
 
 
-def _part(
-    payment: Payment, refund: Refund, *, tax_minor: int, net_before_minor: int
-) -> reversals.Part:
+def _part(payment: Payment, refund: Refund) -> reversals.Part:
     return reversals.Part(
         payment=payment,
         cause=f"refund:{refund.pk}",
         key=f"refund:{refund.pk}:{refund.bookings}",
         amount_minor=refund.amount_minor,
-        tax_minor=tax_minor,
-        net_before_minor=net_before_minor,
+        tax_minor=refund.tax_minor,
+        net_before_minor=payment.refunded_minor - payment.refunded_tax_minor,
         into=rails.of(payment).clearing,
     )

@@ -29,6 +29,12 @@ SEND_TASK = "billing.send_refund"
 LEASE = timedelta(minutes=2)
 # Providers forget idempotency keys after a day; before that the same key is safe to send again.
 KEY_LASTS = timedelta(hours=20)
+_COURSE = (
+    RefundState.REQUESTED,
+    RefundState.SENT,
+    RefundState.SUCCEEDED,
+    RefundState.FAILED,
+)
 _BACK_OFF_SECONDS = (5, 15, 60, 300, 900, 3600)
 
 
@@ -37,7 +43,6 @@ def unspent_minor(payment: Payment) -> int:
     if payment.order is None:
         return payment.refundable.amount_minor
     net_minor = products.type_of(payment.order).unspent_net_minor(payment.order)
-    net_minor = min(net_minor, payment.net_minor - _refunding_net_minor(payment))
     return _gross_for_net(payment, net_minor)
 
 
@@ -95,10 +100,16 @@ def send(refund_id: UUID) -> None:
 
 @transaction.atomic
 def record(refund_id: UUID, answer: RefundAnswer) -> Refund:
-    """Bring a refund to what the provider says of it now; repeating an answer changes nothing."""
+    """Bring a refund to what the provider says of it now; repeating an answer changes nothing.
+
+    Nor does an answer that was read before a later one: a refund that a provider has named goes
+    from sent over succeeded to failed, and never back.
+    """
     known = Refund.objects.only("payment_id").get(pk=refund_id)
     payment = refund_booking.lock(known.payment_id)
     refund = Refund.objects.select_for_update().get(pk=refund_id)
+    if refund.external_id and _COURSE.index(answer.state) < _COURSE.index(refund.state):
+        return refund
     refund.external_id = answer.external_id or refund.external_id
     if answer.state == RefundState.FAILED:
         _fail(payment, refund, answer.failure)
@@ -222,26 +233,21 @@ def _reopen(payment: Payment, refund: Refund) -> None:
         return
     if undelivered.is_undelivered(payment):
         undelivered.cancel(payment, refund.amount_minor)
+    refund_booking.fix_tax(payment, refund)
     payment.refunding_minor += refund.amount_minor
     payment.save(update_fields=["refunding_minor"])
     refund.failure = ""
     refund.closed_at = None
 
 
-def _refunding_net_minor(payment: Payment) -> int:
-    return payment.refunding_minor - reversals.tax_part(payment, payment.refunding_minor)
-
-
 def _gross_for_net(payment: Payment, net_minor: int) -> int:
     """The largest refund whose net part does not exceed ``net_minor``."""
     if net_minor <= 0:
         return 0
-    before = payment.refunding_minor
-    before_net = before - reversals.tax_part(payment, before)
+    asked_tax = reversals.asked_tax_minor(payment)
 
     def net_of(gross: int) -> int:
-        after = before + gross
-        return after - reversals.tax_part(payment, after) - before_net
+        return gross - reversals.next_tax_minor(payment, gross, asked_tax)
 
     gross = share_half_even(net_minor, payment.amount_minor, payment.net_minor)
     gross = min(gross, payment.refundable.amount_minor)

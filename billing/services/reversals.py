@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.db.models import Sum
+
 from billing import ledger
-from billing.models import Code, LedgerAccount, Payment
+from billing.models import Code, LedgerAccount, Payment, RefundState
 from billing.money import share_half_even
 from billing.services import products, unapplied
 from billing.services.products import ProductType, Reversal
@@ -38,15 +40,26 @@ def tax_part(payment: Payment, gone_minor: int) -> int:
     return share_half_even(payment.tax_minor, gone_minor, payment.amount_minor)
 
 
-def next_tax_minor(payment: Payment, amount_minor: int) -> int:
-    """The tax in the next ``amount_minor`` to go back: what is due by then, less what went.
+def asked_tax_minor(payment: Payment) -> int:
+    """The tax in all that was asked back: by refunds that have not failed, by frozen disputes."""
+    refunds = payment.refunds.exclude(state=RefundState.FAILED)
+    disputes = payment.disputes.filter(is_frozen=True)
+    return int(
+        (refunds.aggregate(total=Sum("tax_minor"))["total"] or 0)
+        + (disputes.aggregate(total=Sum("frozen_tax_minor"))["total"] or 0)
+    )
 
-    Kept within what is left of tax and net, which parts that came back out of order may have
-    left a cent beside the formula.
+
+def next_tax_minor(payment: Payment, amount_minor: int, asked_tax: int) -> int:
+    """The tax in the next ``amount_minor`` asked back: what is due by then, less ``asked_tax``.
+
+    Fixed when it is asked for, so that it does not matter in which order parts succeed or fail.
+    Kept within what is left of tax and net, which a part that failed may have left a cent beside
+    the formula.
     """
-    due = tax_part(payment, payment.refunded_minor + amount_minor) - payment.refunded_tax_minor
-    tax_left = payment.tax_minor - payment.refunded_tax_minor
-    net_left = payment.amount_minor - payment.refunded_minor - tax_left
+    due = tax_part(payment, payment.refunding_minor + amount_minor) - asked_tax
+    tax_left = payment.tax_minor - asked_tax
+    net_left = payment.amount_minor - payment.refunding_minor - tax_left
     return max(amount_minor - net_left, 0, min(due, amount_minor, tax_left))
 
 

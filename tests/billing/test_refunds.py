@@ -186,13 +186,26 @@ def test_a_booked_refund_that_fails_after_all_is_reversed(rail: FakeRail) -> Non
 
 def test_a_failed_refund_that_was_made_after_all_is_booked(rail: FakeRail) -> None:
     refund = refunds.request(paid().pk, reason="asked")
-    refunds.record(refund.pk, RefundAnswer("re_1", "failed"))
+    refunds.record(refund.pk, RefundAnswer("", "failed", "refused"))
 
     refunds.record(refund.pk, RefundAnswer("re_1", "succeeded"))
 
     refund.refresh_from_db()
     assert refund.state == "succeeded"
     assert refund.payment.refunded_minor == 5_99
+
+
+@pytest.mark.parametrize(("now", "before"), [("failed", "succeeded"), ("succeeded", "sent")])
+def test_an_answer_that_was_read_before_a_later_one_changes_nothing(now: str, before: str) -> None:
+    refund = refunds.request(paid().pk, reason="asked")
+    refunds.record(refund.pk, RefundAnswer("re_1", now))
+    moved = Transfer.objects.count()
+
+    refunds.record(refund.pk, RefundAnswer("re_1", before))
+
+    refund.refresh_from_db()
+    assert refund.state == now
+    assert Transfer.objects.count() == moved
 
 
 def test_an_unreachable_provider_is_tried_again_later(rail: FakeRail) -> None:
