@@ -1,0 +1,282 @@
+"""The victim: a customer with one of everything, each carrying a mark nobody else's things have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.test import override_settings
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
+from djstripe.models import Customer as MirroredCustomer
+
+from accounts.models import ApiKey, Customer, Membership, User
+from accounts.scopes import known
+from accounts.services import api_keys
+from billing import ledger
+from billing.models import (
+    Code,
+    Dispute,
+    DisputeState,
+    Hold,
+    InboundEvent,
+    LedgerAccount,
+    Lot,
+    LotUse,
+    Order,
+    Payment,
+    RailCustomer,
+    Refund,
+    StaffAction,
+    Transfer,
+)
+from billing.money import CREDIT, USD, Money
+from billing.selectors.statements import reference_group
+from billing.services import disputes, holds, inbox, orders, payments, purchases, refunds
+from common import clock
+from tests.accounts.factories import customer_of, make_person, make_staff
+from tests.factories import make_charge
+
+EMAIL = "vera.victim@example.com"
+NAME = "Vera Victim"
+# Amounts that nothing else here has.
+OPEN_PRICE, PAID_PRICE, TAX, STRAY_PRICE, REFUND = 77_31, 83_47, 1_19, 91_13, 3_07
+HELD_MINOR, USED_MINOR = 123_457_000, 45_678_000
+
+
+@dataclass(frozen=True)
+class World:
+    """The victim's things, by what they are."""
+
+    user: User
+    customer: Customer
+    api_key: ApiKey
+    secret: str
+    open_order: Order
+    paid_order: Order
+    payment: Payment
+    stray: Payment
+    refund: Refund
+    dispute: Dispute
+    hold: Hold
+    second_hold: Hold
+    account: LedgerAccount
+    event: InboundEvent
+    action: StaffAction
+    staff: User
+
+    def first(self, model: Any) -> str:
+        """The id of the victim's first row of a model of the ledger."""
+        lookups = {
+            Transfer: {"target": self.account},
+            Lot: {"account": self.account},
+            LotUse: {"lot__account": self.account},
+        }
+        return str(model.objects.filter(**lookups[model]).order_by("pk").first().pk)
+
+    @property
+    def shown_to_the_owner(self) -> dict[str, str]:
+        """Marks that the victim sees on pages and in answers, by what they are."""
+        return {
+            "e-mail": EMAIL,
+            "name": NAME,
+            "open order": str(self.open_order.pk),
+            "paid order": str(self.paid_order.pk),
+            "payment": str(self.payment.pk),
+            "stray payment": str(self.stray.pk),
+            "payment's id at the provider": self.payment.external_id,
+            "hold": str(self.hold.pk),
+            "API key": str(self.api_key.pk),
+            "API key's prefix": self.api_key.prefix,
+            "API key's name": self.api_key.name,
+            "open price": str(Money(OPEN_PRICE, USD)),
+            "paid total": str(Money(PAID_PRICE + TAX, USD)),
+            "stray amount": str(Money(STRAY_PRICE, USD)),
+            "refund": str(Money(REFUND, USD)),
+            "held": str(Money(HELD_MINOR, CREDIT)),
+            "held, as a number": str(HELD_MINOR),
+            "used": str(Money(USED_MINOR, CREDIT)),
+            "used, as a number": str(USED_MINOR),
+            "reference of a hold": "reference-of-vera",
+            "reference of usage": "usage-of-vera",
+        }
+
+    @property
+    def shown_to_staff(self) -> dict[str, str]:
+        """Marks that staff sees as well."""
+        return self.shown_to_the_owner | {
+            "user": str(self.user.pk),
+            "customer": str(self.customer.pk),
+            "refund's id": str(self.refund.pk),
+            "dispute": "dp_veravictim",
+            "customer at Stripe": "cus_veravictim",
+            "reason of a refund": "refund-reason-of-vera",
+            "reason of a staff action": "staff-reason-of-vera",
+            "payload of an event": "payload-of-vera",
+        }
+
+
+def build() -> World:
+    """The victim with one of everything. Needs a rail ``card``; transactions are committed."""
+    user = make_person(EMAIL, name=NAME)
+    customer = customer_of(user)
+    RailCustomer.objects.create(rail="card", customer=customer, external_id="cus_veravictim")
+    _mirror(customer)
+    new_key = api_keys.create(
+        customer,
+        created_by=user,
+        name="key-of-vera",
+        scope_names=[scope.name for scope in known()],
+    )
+    api_keys.authenticate(new_key.secret)  # notes the first use of this minute
+    staff = make_staff()
+    paid, payment = _buy(customer, user)
+    stray = _stray(paid)
+    refund = refunds.request(payment.pk, reason="refund-reason-of-vera", amount_minor=REFUND)
+    account = ledger.wallet(customer, CREDIT)
+    _use(account)
+    return World(
+        user=user,
+        customer=customer,
+        api_key=new_key.api_key,
+        secret=new_key.secret,
+        open_order=_open(customer, user),
+        paid_order=paid,
+        payment=payment,
+        stray=stray,
+        refund=refund,
+        dispute=_dispute(payment),
+        hold=holds.reserve(
+            customer,
+            Money(HELD_MINOR, CREDIT),
+            reference="reference-of-vera",
+            idempotency_key="key-of-vera",
+        ),
+        second_hold=holds.reserve(customer, Money(1_000, CREDIT)),
+        account=account,
+        event=_event(),
+        action=_staff_action(staff, customer),
+        staff=staff,
+    )
+
+
+def beat_ids() -> dict[str, str]:
+    """One row of each table of the scheduler."""
+    interval = IntervalSchedule.objects.create(every=1, period="days")
+    task, _ = PeriodicTask.objects.get_or_create(name="walked", task="x", interval=interval)
+    clocked = ClockedSchedule.objects.create(clocked_time=clock.now())
+    return {
+        "periodictask": str(task.pk),
+        "intervalschedule": str(interval.pk),
+        "crontabschedule": str(CrontabSchedule.objects.create(minute="1").pk),
+        "clockedschedule": str(clocked.pk),
+        "solarschedule": str(
+            SolarSchedule.objects.create(event="sunrise", latitude=1, longitude=1).pk
+        ),
+    }
+
+
+def email_id(world: World) -> str:
+    """The row of the victim's log-in address."""
+    return str(EmailAddress.objects.get(user=world.user).pk)
+
+
+def member_id(world: World) -> str:
+    """The victim's membership in their own customer."""
+    return str(Membership.objects.get(user=world.user).pk)
+
+
+def _buy(customer: Customer, user: User) -> tuple[Order, Payment]:
+    item = purchases.custom(PAID_PRICE, rail="card")
+    order = orders.open_order(customer, item, rail="card", placed_by=user)
+    payment = payments.settle(make_charge(order, tax_minor=TAX, external_id="pi_veravictim"))
+    order.refresh_from_db()
+    return order, payment
+
+
+@override_settings(UNAPPLIED_POLICY="hold")
+def _stray(order: Order) -> Payment:
+    return payments.settle(
+        make_charge(order, subtotal_minor=STRAY_PRICE, external_id="pi_verastray")
+    )
+
+
+def _open(customer: Customer, user: User) -> Order:
+    item = purchases.custom(OPEN_PRICE, rail="card")
+    order = orders.open_order(customer, item, rail="card", placed_by=user)
+    orders.pay_url(order)
+    return order
+
+
+def _dispute(payment: Payment) -> Dispute:
+    claim = disputes.Claim(
+        external_id="dp_veravictim",
+        state=DisputeState.INQUIRY,
+        provider_status="warning_needs_response",
+        reason="fraudulent",
+        amount_minor=PAID_PRICE,
+        withdrawn_minor=0,
+        reinstated_minor=0,
+        fee_minor=0,
+        opened_at=clock.now(),
+        evidence_due_at=None,
+    )
+    return disputes.record(payment.pk, claim)
+
+
+def _use(account: LedgerAccount) -> None:
+    ledger.spend(
+        account,
+        USED_MINOR,
+        code=Code.USAGE,
+        key="use-of-vera",
+        group=reference_group(account.owner_id, "usage-of-vera"),
+        occurred_at=clock.now() - timedelta(minutes=1),
+    )
+
+
+def _event() -> InboundEvent:
+    inbox.record(
+        rail="card",
+        external_id="evt_veravictim",
+        kind="charge.updated",
+        object_id="ch_veravictim",
+        payload={"id": "evt_veravictim", "note": "payload-of-vera"},
+        occurred_at=clock.now(),
+    )
+    return InboundEvent.objects.get(external_id="evt_veravictim")
+
+
+def _staff_action(staff: User, customer: Customer) -> StaffAction:
+    LogEntry.objects.create(
+        user=staff,
+        content_type=ContentType.objects.get_for_model(Customer),
+        object_id=str(customer.pk),
+        object_repr=NAME,
+        action_flag=CHANGE,
+        change_message="staff-reason-of-vera",
+    )
+    return StaffAction.objects.create(
+        staff=staff,
+        act="credit_adjustment",
+        customer=customer,
+        subject=f"customer:{customer.pk}",
+        reason="staff-reason-of-vera",
+    )
+
+
+def _mirror(customer: Customer) -> None:
+    MirroredCustomer.objects.create(
+        id="cus_veravictim",
+        livemode=False,
+        stripe_data={"id": "cus_veravictim", "email": EMAIL},
+    )
