@@ -77,17 +77,19 @@ def reverse(
 
     Once per ``refund_key``. Cumulative for the creator, round(creator × refunded / net) less what
     was taken before, so that many small refunds take exactly what one would. What the creator's
-    balance does not cover goes to ``creator_debt``. Raises ExceedsOriginal beyond the sale's net.
+    balance does not cover goes to ``creator_debt``. Raises ExceedsOriginal beyond the sale's net,
+    and IdempotencyMismatch when the key comes back with another refund.
     """
     split = Split.objects.select_for_update().select_related("creator").get(key=key)
-    legs_known = [f"{refund_key}:creator", f"{refund_key}:platform"]
-    if Transfer.objects.filter(key__in=legs_known).exists():
+    known = _legs_of(refund_key)
+    if known:
+        if any(one.group != key for one in known) or _total(known) != refunded_net_minor:
+            raise IdempotencyMismatch
         return split
     refunded = split.refunded_net_minor + refunded_net_minor
     if refunded_net_minor <= 0 or refunded > split.net_minor:
         raise ExceedsOriginal
-    creator_total = share_half_even(split.creator_minor, refunded, split.net_minor)
-    from_creator = creator_total - split.reversed_creator_minor
+    from_creator = _from_creator(split, refunded_net_minor)
     unit = asset(split.asset)
     into = ledger.system_account(target, unit)
     legs = [
@@ -109,24 +111,28 @@ def reverse(
     ]
     ledger.post([leg for leg in legs if leg.amount_minor], group=key, occurred_at=at)
     split.refunded_net_minor = refunded
-    split.reversed_creator_minor = creator_total
+    split.reversed_creator_minor += from_creator
     split.save(update_fields=["refunded_net_minor", "reversed_creator_minor"])
     return split
 
 
 @transaction.atomic
 def restore(key: str, *, refund_key: str, at: datetime) -> Split:
-    """Undo a reversal, once: its refund failed, or its dispute was won. Each share goes back."""
-    split = Split.objects.select_for_update().get(key=key)
-    names = [f"{refund_key}:creator", f"{refund_key}:creator:short", f"{refund_key}:platform"]
-    taken = list(Transfer.objects.filter(key__in=names).select_related("source", "target"))
+    """Undo a reversal, once: its refund failed, or its dispute was won. Each share goes back.
+
+    What the creator came to owe by it goes to their balance too: the debt may be paid by now, and
+    if it is not, both are netted before the next payout.
+    """
+    split = Split.objects.select_for_update().select_related("creator").get(key=key)
+    taken = _legs_of(refund_key)
     backs = [f"{one.key}:back" for one in taken]
     if not taken or Transfer.objects.filter(key__in=backs).exists():
         return split
+    creator_account = ledger.balance_account(split.creator, "creator", asset(split.asset))
     legs = [
         ledger.Leg(
             one.target,
-            one.source,
+            one.source if one.source.role == "platform_fee" else creator_account,
             one.amount_minor,
             Code.REFUND_FAILED,
             f"{one.key}:back",
@@ -135,9 +141,32 @@ def restore(key: str, *, refund_key: str, at: datetime) -> Split:
         for one in taken
     ]
     ledger.post(legs, group=key, occurred_at=at)
-    split.refunded_net_minor -= sum(one.amount_minor for one in taken)
-    split.reversed_creator_minor -= sum(
-        one.amount_minor for one in taken if one.key != f"{refund_key}:platform"
+    split.refunded_net_minor -= _total(taken)
+    split.reversed_creator_minor -= _total(
+        [one for one in taken if one.source.role != "platform_fee"]
     )
     split.save(update_fields=["refunded_net_minor", "reversed_creator_minor"])
     return split
+
+
+def _from_creator(split: Split, part_minor: int) -> int:
+    """The creator's part of the next ``part_minor`` refunded.
+
+    The exact share, unless reversals that were undone since left it more, or less, than there is.
+    """
+    refunded = split.refunded_net_minor + part_minor
+    due = share_half_even(split.creator_minor, refunded, split.net_minor)
+    due -= split.reversed_creator_minor
+    platform_taken = split.refunded_net_minor - split.reversed_creator_minor
+    least = max(0, part_minor - (split.platform_minor - platform_taken))
+    most = min(part_minor, split.creator_minor - split.reversed_creator_minor)
+    return min(max(due, least), most)
+
+
+def _legs_of(refund_key: str) -> list[Transfer]:
+    names = [f"{refund_key}:creator", f"{refund_key}:creator:short", f"{refund_key}:platform"]
+    return list(Transfer.objects.filter(key__in=names).select_related("source", "target"))
+
+
+def _total(transfers: list[Transfer]) -> int:
+    return sum(one.amount_minor for one in transfers)
