@@ -18,7 +18,7 @@ _PAYMENTS = {
                coalesce(p.amount_minor, 0), coalesce(c.total, 0)
         FROM billing_payment p
         FULL JOIN ({_CLEARED.format(kind="payment")}) c ON c.id = p.id::text
-        WHERE coalesce(p.amount_minor, 0) <> coalesce(c.total, 0)""",
+        WHERE coalesce(p.amount_minor, 0) <> coalesce(c.total, 0)""",  # noqa: S608 - our own constants
     "payment's fee is booked": """
         SELECT 'billing_payment', p.id, 'fee', coalesce(p.fee_minor, 0), coalesce(t.amount_minor, 0)
         FROM billing_payment p
@@ -49,7 +49,7 @@ _PAYMENTS = {
         FROM billing_refund r
         FULL JOIN ({_CLEARED.format(kind="refund")}) c ON c.id = r.id::text
         WHERE CASE WHEN r.booked_at IS NULL THEN 0 ELSE r.amount_minor END
-              <> -coalesce(c.total, 0)""",
+              <> -coalesce(c.total, 0)""",  # noqa: S608 - our own constants
     # Disputed money is held for what is frozen, less what the provider took and has not given back.
     "disputed money is there": """
         SELECT 'billing_dispute', d.id, 'on disputed',
