@@ -66,9 +66,9 @@ class Story:
             (2, len(self.open_sessions) < 2, self._another_session),
             (1, len(self.orders) < 3, self._order),
             (3, paid, self._spend),
-            (4, paid, self._refund_here),
-            (3, paid, self._refund_there),
-            (6, paid, self._settle_refund),
+            (6, paid, self._refund_here),
+            (4, paid, self._refund_there),
+            (8, paid, self._settle_refund),
         ]
 
     # -- what the customer does -------------------------------------------------------------------

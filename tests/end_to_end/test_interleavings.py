@@ -9,6 +9,8 @@ A failure names its seed; run it again with INTERLEAVINGS_SEED=<seed>.
 from __future__ import annotations
 
 import os
+import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
@@ -16,8 +18,9 @@ from typing import Any
 
 import pytest
 import stripe
+from django.db.models import Max
 
-from billing.models import Order, Payment, Refund, RefundState, Transfer
+from billing.models import InboundEvent, Order, Payment, Refund, RefundState, Transfer
 from billing.money import share_half_even
 from common import doorbell
 from tests import live
@@ -73,10 +76,13 @@ class Batch:
 
     def run(self) -> None:
         """Tell the stories, bring the post, reconcile, and compare."""
+        began = time.monotonic()
         stories = [Story(self.till, self.seed * 1_000 + place) for place in range(self.size)]
         try:
             self._tell(stories)
+            told = time.monotonic()
             self._finish()
+            print(self._summary(told - began, time.monotonic() - told))
             self._compare(stories)
         except BaseException:
             print(f"INTERLEAVINGS_SEED={self.seed}")
@@ -132,6 +138,15 @@ class Batch:
     def _reconciliations(self) -> int:
         log = self.till.portal.log("worker").splitlines()
         return sum("Task billing.reconcile_rails" in line and "succeeded" in line for line in log)
+
+    def _summary(self, telling_seconds: float, finishing_seconds: float) -> str:
+        refunds = Refund.objects.values_list("state", flat=True)
+        return (
+            f"so far {InboundEvent.objects.count()} events, {Payment.objects.count()} payments, "
+            f"refunds {dict(Counter(refunds))}, most attempts "
+            f"{InboundEvent.objects.aggregate(most=Max('attempts'))['most']}; "
+            f"told in {telling_seconds:.0f} s, finished in {finishing_seconds:.0f} s"
+        )
 
     def _compare(self, stories: list[Story]) -> None:
         books.assert_agree(self.till)
