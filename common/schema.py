@@ -44,6 +44,16 @@ _METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 class ApiSchema(AutoSchema):
     """Adds to an operation what our base view adds to it."""
 
+    def get_description(self) -> str:  # type: ignore[override]  # as the generator calls it
+        """What the view says, and which scopes a key needs for it."""
+        text = str(super().get_description())
+        scopes = getattr(self.view, "required_scopes", None)
+        if isinstance(scopes, dict):
+            scopes = scopes.get(self.method)
+        if not scopes:
+            return text
+        return f"{text}\n\nScope: " + ", ".join(f"`{scope}`" for scope in scopes)
+
     def get_override_parameters(self) -> list[Any]:
         mode = getattr(self.view, "idempotency", Idempotency.OFF)
         if self.method != "POST" or mode is Idempotency.OFF:

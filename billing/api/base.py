@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 
@@ -23,6 +24,12 @@ def parsed(shape: type[Serializer[Any]], data: Any) -> dict[str, Any]:
     form.is_valid(raise_exception=True)
     values: dict[str, Any] = form.validated_data
     return values
+
+
+def refusal(*codes: str) -> OpenApiResponse:
+    """How the OpenAPI document describes a refusal with one of these codes."""
+    schema = {"$ref": "#/components/schemas/Error"}
+    return OpenApiResponse(schema, description="Refused: " + ", ".join(f"`{c}`" for c in codes))
 
 
 def user_of(request: Request) -> User | None:

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from accounts.scopes import CREDITS_PURCHASE, CREDITS_READ
 from billing import selectors
-from billing.api.base import CustomerRequest, parsed, user_of
+from billing.api.base import CustomerRequest, parsed, refusal, user_of
 from billing.api.inputs import ListQuery, PurchaseInput
 from billing.api.shapes import OrderShape, TransactionsShape
 from billing.services import orders, purchases
@@ -42,7 +42,11 @@ class OneOrder(ApiView):
 
     required_scopes = (CREDITS_READ,)
 
-    @extend_schema(operation_id="billing_order", responses=OrderShape, tags=["billing"])
+    @extend_schema(
+        operation_id="billing_order",
+        responses={200: OrderShape, 404: refusal("not_found")},
+        tags=["billing"],
+    )
     def get(self, request: CustomerRequest, order_id: UUID) -> Response:
         """How an order stands; poll this to learn that it was paid and delivered."""
         return Response(OrderShape(selectors.purchase(request.customer, order_id)).data)
@@ -57,7 +61,17 @@ class Purchases(ApiView):
     @extend_schema(
         operation_id="billing_credits_purchase",
         request=PurchaseInput,
-        responses={201: OrderShape},
+        responses={
+            201: OrderShape,
+            400: refusal(
+                "invalid_input",
+                "unknown_package",
+                "amount_out_of_range",
+                "not_sold_that_way",
+                "rail_not_available",
+            ),
+            503: refusal("rail_unavailable"),
+        },
         tags=["billing"],
     )
     def post(self, request: CustomerRequest) -> Response:

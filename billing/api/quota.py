@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from accounts.scopes import QUOTA_WRITE
 from billing import selectors
-from billing.api.base import CustomerRequest, idempotency_key, parsed
+from billing.api.base import CustomerRequest, idempotency_key, parsed, refusal
 from billing.api.inputs import CaptureInput, HoldInput, NothingInput
 from billing.api.shapes import HoldShape
 from billing.models import Hold
@@ -26,14 +26,15 @@ class Holds(ApiView):
     @extend_schema(
         operation_id="quota_hold",
         request=HoldInput,
-        responses={201: HoldShape},
+        responses={
+            201: HoldShape,
+            402: refusal("insufficient_funds", "in_debt", "spend_cap_reached"),
+            422: refusal("idempotency_mismatch"),
+        },
         tags=["quota"],
     )
     def post(self, request: CustomerRequest) -> Response:
-        """Set units aside until captured, released or past their time.
-
-        Refusals: `insufficient_funds`, `in_debt` and `spend_cap_reached` (402).
-        """
+        """Set units aside until captured, released or past their time."""
         wanted = parsed(HoldInput, request.data)
         hold = holds.reserve(
             request.customer,
@@ -50,7 +51,11 @@ class OneHold(ApiView):
 
     required_scopes = (QUOTA_WRITE,)
 
-    @extend_schema(operation_id="quota_hold_read", responses=HoldShape, tags=["quota"])
+    @extend_schema(
+        operation_id="quota_hold_read",
+        responses={200: HoldShape, 404: refusal("not_found")},
+        tags=["quota"],
+    )
     def get(self, request: CustomerRequest, hold_id: UUID) -> Response:
         """How a hold stands."""
         return _answer(selectors.hold(request.customer, hold_id))
@@ -64,14 +69,16 @@ class Capture(ApiView):
     @extend_schema(
         operation_id="quota_hold_capture",
         request=CaptureInput,
-        responses=HoldShape,
+        responses={
+            200: HoldShape,
+            404: refusal("not_found"),
+            409: refusal("hold_closed"),
+            422: refusal("exceeds_original"),
+        },
         tags=["quota"],
     )
     def post(self, request: CustomerRequest, hold_id: UUID) -> Response:
-        """Take all or part of a hold; the rest comes back.
-
-        Refusals: `hold_closed` (409), `exceeds_original` (422).
-        """
+        """Take all or part of a hold; the rest comes back. The same amount again is the same."""
         wanted = parsed(CaptureInput, request.data)
         return _answer(holds.capture(request.customer, hold_id, wanted.get("amount_minor")))
 
@@ -84,11 +91,11 @@ class Release(ApiView):
     @extend_schema(
         operation_id="quota_hold_release",
         request=NothingInput,
-        responses=HoldShape,
+        responses={200: HoldShape, 404: refusal("not_found"), 409: refusal("hold_closed")},
         tags=["quota"],
     )
     def post(self, request: CustomerRequest, hold_id: UUID) -> Response:
-        """Give a hold back whole. Refusal: `hold_closed` (409)."""
+        """Give a hold back whole. Giving it back again changes nothing."""
         parsed(NothingInput, request.data)
         return _answer(holds.release(request.customer, hold_id))
 
