@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from billing.models import Payment, RailCustomer, Refund, Transfer
+from billing.models import Dispute, DisputeState, Payment, RailCustomer, Refund, Transfer
 from billing.money import USD
 from tests.end_to_end.till import Till
 
 CLEARING = "clearing:card"
+MOVED = ("withdrawn", "reinstated", "dispute_fees")
+STATES = {
+    "warning_needs_response": DisputeState.INQUIRY,
+    "warning_under_review": DisputeState.INQUIRY,
+    "warning_closed": DisputeState.WON,
+    "needs_response": DisputeState.OPEN,
+    "under_review": DisputeState.OPEN,
+    "won": DisputeState.WON,
+    "lost": DisputeState.LOST,
+}
 
 
 def assert_agree(till: Till) -> None:
-    """Every charge, refund and fee of the sandbox is in our ledger to the cent, and nothing else.
+    """Every charge, refund, dispute and fee of the sandbox is in our ledger, to the cent; no more.
 
     Refunds count once they have succeeded.
     """
@@ -25,14 +35,18 @@ def differences(till: Till) -> list[str]:
     books: dict[str, Any] = till.portal.sandbox("GET", "/_sandbox/books")["stripe"]
     charges = _their_charges(books)
     kept = {
-        intent: -(item["amount"] - item["refunded"] - item["fee"])
+        intent: -(item["amount"] - item["refunded"] - item["fee"] - item["dispute_fees"])
+        + item["withdrawn"]
+        - item["reinstated"]
         for intent, item in charges.items()
     }
     tax = sum(one.tax_minor - one.refunded_tax_minor for one in Payment.objects.exclude(order=None))
     sums = {
         CLEARING: sum(kept.values()),
-        "provider_fee": -sum(item["fee"] for item in charges.values()),
+        "provider_fee": -sum(item["fee"] + item["dispute_fees"] for item in charges.values()),
         "tax": tax,
+        # What a chargeback froze was withdrawn at once.
+        "disputed": 0,
     }
     ours = _our_refunds()
     return [
@@ -40,6 +54,7 @@ def differences(till: Till) -> list[str]:
         *_compared("charge", _our_payments(), charges),
         *_compared("ledger of", _our_clearing(), kept),
         *_compared("refund", ours, _their_refunds(books, known=set(ours))),
+        *_compared("dispute", _our_disputes(), _their_disputes(books)),
         *_compared("balance of", {role: till.balance(role) for role in sums}, sums),
     ]
 
@@ -64,6 +79,7 @@ def _their_charges(books: dict[str, Any]) -> dict[str, dict[str, Any]]:
             "refunded": succeeded[charge["id"]],
             "fee": charge["fee"],
             "customer": charge["customer"],
+            **{name: charge[name] for name in MOVED},
         }
         for charge in books["charges"]
         if charge["status"] == "succeeded"
@@ -76,12 +92,20 @@ def _our_payments() -> dict[str, dict[str, Any]]:
         payment.external_id: {
             "amount": payment.amount_minor,
             "tax": payment.tax_minor,
-            "refunded": payment.refunded_minor,
+            "refunded": payment.refunded_minor - _frozen_minor(payment),
             "fee": payment.fee_minor,
             "customer": payment.customer_id and names.get(payment.customer_id),
+            "withdrawn": sum(one.withdrawn_minor for one in payment.disputes.all()),
+            "reinstated": sum(one.reinstated_minor for one in payment.disputes.all()),
+            "dispute_fees": sum(one.fee_minor for one in payment.disputes.all()),
         }
-        for payment in Payment.objects.all()
+        for payment in Payment.objects.prefetch_related("disputes")
     }
+
+
+def _frozen_minor(payment: Payment) -> int:
+    """What disputes hold or have taken of a payment; it counts as refunded."""
+    return sum(one.frozen_minor for one in payment.disputes.all() if one.is_frozen)
 
 
 def _our_clearing() -> dict[str, int]:
@@ -89,6 +113,8 @@ def _our_clearing() -> dict[str, int]:
     intents = {f"payment:{one.pk}": one.external_id for one in Payment.objects.all()}
     refunds = Refund.objects.select_related("payment")
     intents |= {f"refund:{one.pk}": one.payment.external_id for one in refunds}
+    disputes = Dispute.objects.select_related("payment")
+    intents |= {f"dispute:{one.pk}": one.payment.external_id for one in disputes}
     sums = dict.fromkeys(intents.values(), 0)
     for transfer in Transfer.objects.select_related("source", "target"):
         intent = ":".join(transfer.key.split(":")[:2])
@@ -114,3 +140,29 @@ def _their_refunds(books: dict[str, Any], known: set[str | None]) -> dict[str, t
 def _our_refunds() -> dict[str | None, tuple[int, str]]:
     rows = Refund.objects.exclude(external_id=None)
     return {refund.external_id: (refund.amount_minor, str(refund.state)) for refund in rows}
+
+
+def _their_disputes(books: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
+    return {
+        one["id"]: (
+            one["payment_intent"],
+            STATES[one["status"]].value,
+            one["amount"],
+            *(one[name] for name in MOVED),
+        )
+        for one in books["disputes"]
+    }
+
+
+def _our_disputes() -> dict[str, tuple[Any, ...]]:
+    return {
+        one.external_id: (
+            one.payment.external_id,
+            one.state,
+            one.amount_minor,
+            one.withdrawn_minor,
+            one.reinstated_minor,
+            one.fee_minor,
+        )
+        for one in Dispute.objects.select_related("payment")
+    }

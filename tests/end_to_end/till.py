@@ -77,7 +77,7 @@ class Till:
         orders.pay_url(order)
         return order
 
-    def control(self, path: str, **body: Any) -> Any:
+    def control(self, path: str, /, **body: Any) -> Any:
         """POST to the control API's Stripe part."""
         return self.portal.sandbox("POST", f"{SANDBOX}/{path}", body)
 
