@@ -45,12 +45,21 @@ def _product(product_id: str, name: str) -> list[str]:
     except stripe.InvalidRequestError as error:
         if error.code != "resource_missing":
             raise
-        stripe.Product.create(id=product_id, name=name)
-        return [f"product {product_id} made"]
+        return _make_product(product_id, name)
     if product.name == name and product.active:
         return []
     stripe.Product.modify(product_id, name=name, active=True)
     return [f"product {product_id} changed"]
+
+
+def _make_product(product_id: str, name: str) -> list[str]:
+    try:
+        stripe.Product.create(id=product_id, name=name)
+    except stripe.InvalidRequestError as error:
+        if error.code != "resource_already_exists":
+            raise
+        return []  # two first sales at once: the other one made it
+    return [f"product {product_id} made"]
 
 
 def _price(product_id: str, lookup_key: str, price: Money) -> list[str]:
