@@ -7,6 +7,7 @@ from typing import Any
 
 from billing.models import Dispute, DisputeState, Payment, RailCustomer, Refund, Transfer
 from billing.money import USD
+from billing.selectors import audit
 from tests.end_to_end.till import Till
 
 CLEARING = "clearing:card"
@@ -25,9 +26,10 @@ STATES = {
 def assert_agree(till: Till) -> None:
     """Every charge, refund, dispute and fee of the sandbox is in our ledger, to the cent; no more.
 
-    Refunds count once they have succeeded.
+    Refunds count once they have succeeded. check_ledger has nothing to say either.
     """
     assert differences(till) == []
+    assert [str(one) for one in audit.differences()] == []
 
 
 def differences(till: Till) -> list[str]:

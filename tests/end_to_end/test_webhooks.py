@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ import pytest
 from billing.models import EventState, InboundEvent, Lot, Order, Payment, Transfer
 from billing.money import CREDIT
 from tests.end_to_end import books, post
-from tests.end_to_end.till import Till, wait_until
+from tests.end_to_end.till import Till, refusing_inserts, wait_until
 
 MEGABYTE = 1_048_576
 PACK = 2_500 * CREDIT.unit_minor
@@ -223,7 +222,7 @@ def test_a_handler_that_crashes_is_tried_again_until_it_succeeds(
 ) -> None:
     order, delivery = paid
     event_id = delivery["event"]
-    with _refusing_inserts(till, "billing_payment"):
+    with refusing_inserts(till.portal, "billing_payment"):
         assert till.deliver(delivery) == 200
         event = InboundEvent.objects.get(external_id=event_id)
 
@@ -243,7 +242,7 @@ def test_a_failing_delivery_leaves_the_order_paid_and_is_tried_again(
     till: Till, paid: tuple[Order, dict[str, Any]]
 ) -> None:
     order, delivery = paid
-    with _refusing_inserts(till, "billing_lot"):
+    with refusing_inserts(till.portal, "billing_lot"):
         till.deliver(delivery)
         event = InboundEvent.objects.get(external_id=delivery["event"])
         wait_until(lambda: _state(event) == EventState.HANDLED, till.unfinished, till.portal)
@@ -261,7 +260,7 @@ def test_a_failing_mirror_does_not_hold_up_the_money_and_is_tried_again(
     till: Till, paid: tuple[Order, dict[str, Any]]
 ) -> None:
     order, delivery = paid
-    with _refusing_inserts(till, "djstripe_event"):
+    with refusing_inserts(till.portal, "djstripe_event"):
         till.deliver(delivery)
         event = InboundEvent.objects.get(external_id=delivery["event"])
         wait_until(lambda: _state(event) == EventState.HANDLED, till.unfinished, till.portal)
@@ -311,20 +310,3 @@ def _delivered(till: Till, order: Order) -> bool:
     time.sleep(0.3)
     order.refresh_from_db()
     return order.delivered_at is not None
-
-
-@contextmanager
-def _refusing_inserts(till: Till, table: str) -> Iterator[None]:
-    """Let every insert into a table of the portal's database fail, as a broken disk might."""
-    with till.portal.connect() as database:
-        database.execute(
-            "CREATE FUNCTION test_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE 'out of order for a test'; END $$"
-        )
-        database.execute(
-            f"CREATE TRIGGER test_refuse BEFORE INSERT ON {table} EXECUTE FUNCTION test_refuse()"
-        )
-        try:
-            yield
-        finally:
-            database.execute("DROP FUNCTION test_refuse() CASCADE")

@@ -234,6 +234,24 @@ def wait_until(
         time.sleep(0.05)
 
 
+@contextmanager
+def refusing_inserts(portal: live.Portal, table: str, when: str = "true") -> Iterator[None]:
+    """Let inserts into a table of the portal's database fail, as a broken disk might."""
+    with portal.connect() as database:
+        database.execute(
+            "CREATE FUNCTION test_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE 'out of order for a test'; END $$"
+        )
+        database.execute(
+            f"CREATE TRIGGER test_refuse BEFORE INSERT ON {table} FOR EACH ROW WHEN ({when}) "
+            "EXECUTE FUNCTION test_refuse()"
+        )
+        try:
+            yield
+        finally:
+            database.execute("DROP FUNCTION test_refuse() CASCADE")
+
+
 def _move(transfer: Transfer) -> Move:
     return (transfer.source.role, transfer.target.role, transfer.amount_minor)
 

@@ -1,0 +1,229 @@
+"""What a lost webhook should have done is found in the provider's own books, and done once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import stripe
+
+from billing.models import Order, OrderStatus, Payment, Refund, RefundState
+from billing.money import CREDIT
+from billing.services import rails
+from billing.services.rails import Finding
+from common import clock
+from tests.end_to_end import books
+from tests.end_to_end.till import Till, refusing_inserts
+
+PACK = 2_500 * CREDIT.unit_minor
+
+
+@pytest.fixture
+def deaf(till: Till) -> Iterator[Till]:
+    """A till at a portal that no webhook reaches; at the end the books agree all the same."""
+    till.settle_down()
+    till.control("deliveries/hold")
+    yield till
+    books.assert_agree(till)
+    assert till.unfinished() == []
+
+
+def reconcile(till: Till) -> list[Finding]:
+    """What the nightly job finds; a second look finds nothing more."""
+    since = clock.now() - timedelta(hours=48)
+    findings = rails.named("card").reconcile(since)
+    assert [one for one in rails.named("card").reconcile(since) if one.repaired] == []
+    return findings
+
+
+def kinds(findings: list[Finding]) -> list[tuple[str, bool]]:
+    return [(finding.kind, finding.repaired) for finding in findings]
+
+
+def paid(till: Till) -> Payment:
+    """A payment that only reconciliation told us of."""
+    order = till.order()
+    till.pay(order.external_id)
+    reconcile(till)
+    return Payment.objects.get(order=order)
+
+
+def test_a_paid_session_is_settled_once(deaf: Till) -> None:
+    order = deaf.order()
+    deaf.pay(order.external_id, tax_minor=99)
+
+    findings = reconcile(deaf)
+
+    assert findings == [Finding("payment_missing", order.external_id, "paid", repaired=True)]
+    order.refresh_from_db()
+    assert order.delivered_at is not None
+    assert deaf.spendable(order.customer) == PACK
+    assert Payment.objects.get(order=order).fee_minor == 47
+
+
+def test_a_webhook_that_comes_after_all_changes_nothing(deaf: Till) -> None:
+    order = deaf.order()
+    deaf.pay(order.external_id)
+    late = deaf.held(object=order.external_id)
+    reconcile(deaf)
+
+    for delivery in late:
+        assert deaf.deliver(delivery) == 200
+    deaf.settle_down()
+
+    assert Payment.objects.filter(order=order).count() == 1
+    assert deaf.spendable(order.customer) == PACK
+
+
+def test_a_bank_debit_that_arrived_is_settled(deaf: Till) -> None:
+    order = deaf.order()
+    deaf.pay(order.external_id, method="bank_debit")
+    assert reconcile(deaf) == []
+    deaf.control(f"sessions/{order.external_id}/settle", outcome="succeeded")
+
+    assert kinds(reconcile(deaf)) == [("payment_missing", True)]
+
+    assert deaf.spendable(order.customer) == PACK
+
+
+def test_a_free_order_is_delivered(deaf: Till) -> None:
+    coupon = stripe.Coupon.create(percent_off=100, duration="once")
+    stripe.PromotionCode.create(promotion={"type": "coupon", "coupon": coupon.id}, code="GIFT")
+    order = deaf.order()
+    assert deaf.pay(order.external_id, promotion_code="GIFT") == "free"
+
+    assert kinds(reconcile(deaf)) == [("payment_missing", True)]
+
+    assert deaf.spendable(order.customer) == PACK
+    assert not Payment.objects.filter(order=order).exists()
+
+
+def test_a_refund_made_at_the_provider_is_booked(deaf: Till) -> None:
+    payment = paid(deaf)
+    made = stripe.Refund.create(payment_intent=payment.external_id, amount=2_00)
+
+    findings = reconcile(deaf)
+
+    assert findings == [Finding("refund_missing", made.id, "succeeded", repaired=True)]
+    refund = Refund.objects.get(external_id=made.id)
+    assert (refund.state, refund.amount_minor) == (RefundState.SUCCEEDED, 2_00)
+    assert payment.customer is not None
+    assert deaf.spendable(payment.customer) == 1_500 * CREDIT.unit_minor
+
+
+def test_a_refund_that_ended_otherwise_is_corrected(deaf: Till) -> None:
+    payment = paid(deaf)
+    refund = deaf.refund(payment, amount_minor=2_00)
+    deaf.control(f"refunds/{refund.external_id}/settle", outcome="failed")
+
+    findings = reconcile(deaf)
+
+    assert kinds(findings) == [("refund_state_differs", True)]
+    refund.refresh_from_db()
+    assert refund.state == RefundState.FAILED
+    assert payment.customer is not None
+    assert deaf.spendable(payment.customer) == PACK
+
+
+def test_a_refund_that_needs_the_room_of_a_failed_one_is_booked_after_it(deaf: Till) -> None:
+    payment = paid(deaf)
+    refund = deaf.refund(payment)
+    deaf.control(f"refunds/{refund.external_id}/settle", outcome="failed")
+    made = stripe.Refund.create(payment_intent=payment.external_id)
+
+    findings = reconcile(deaf)
+
+    assert kinds(findings) == [("refund_state_differs", True), ("refund_missing", True)]
+    assert Refund.objects.get(external_id=made.id).state == RefundState.SUCCEEDED
+
+
+def test_a_refund_that_failed_before_we_heard_of_it_is_not_reported(deaf: Till) -> None:
+    payment = paid(deaf)
+    made = stripe.Refund.create(payment_intent=payment.external_id)
+    deaf.control(f"refunds/{made.id}/settle", outcome="failed")
+
+    assert reconcile(deaf) == []
+
+    assert not Refund.objects.filter(external_id=made.id).exists()
+
+
+def test_a_fee_that_came_later_is_booked(deaf: Till) -> None:
+    deaf.control("settings", balance_delay_seconds=-1)
+    try:
+        payment = paid(deaf)
+    finally:
+        deaf.control("settings", balance_delay_seconds=0)
+    assert payment.fee_minor is None
+    intent = stripe.PaymentIntent.retrieve(payment.external_id)
+    deaf.control(f"charges/{intent.latest_charge}/settle")
+
+    findings = reconcile(deaf)
+
+    assert findings == [Finding("fee_missing", payment.external_id, "45", repaired=True)]
+
+
+def test_one_item_that_fails_does_not_keep_the_others_from_being_repaired(deaf: Till) -> None:
+    broken, sound = deaf.order(package="medium"), deaf.order()
+    deaf.pay(broken.external_id)
+    deaf.pay(sound.external_id)
+
+    with refusing_inserts(deaf.portal, "billing_payment", "NEW.amount_minor = 1000"):
+        findings = reconcile(deaf)
+
+    assert kinds(findings) == [("payment_missing", False), ("payment_missing", True)]
+    assert "out of order for a test" in findings[0].detail
+    assert deaf.spendable(sound.customer) == PACK
+    assert kinds(reconcile(deaf)) == [("payment_missing", True)]
+    assert deaf.spendable(broken.customer) == 2 * PACK
+
+
+def test_with_stripe_down_it_says_so_and_changes_nothing(deaf: Till) -> None:
+    order = deaf.order()
+    deaf.pay(order.external_id)
+    deaf.control("settings", api="down")
+    try:
+        done = deaf.portal.manage("reconcile", check=False)
+    finally:
+        deaf.control("settings", api="up")
+
+    assert done.returncode == 1
+    assert "cannot be reached" in done.stderr
+    assert not Payment.objects.filter(order=order).exists()
+    reconcile(deaf)
+
+
+def test_the_command_names_what_it_repaired(deaf: Till) -> None:
+    order = deaf.order()
+    deaf.pay(order.external_id)
+
+    first, second = deaf.portal.manage("reconcile"), deaf.portal.manage("reconcile")
+
+    assert f"payment_missing {order.external_id}: paid (repaired)" in first.stdout
+    assert second.stdout == "card: nothing differs\n"
+    assert deaf.spendable(order.customer) == PACK
+
+
+def test_an_order_whose_page_closed_unseen_expires(deaf: Till) -> None:
+    order = deaf.order()
+    stripe.checkout.Session.expire(order.external_id)
+    assert reconcile(deaf) == []  # its time is not over: the customer may still be on the page
+    Order.objects.filter(pk=order.pk).update(expires_at=clock.now())
+
+    findings = reconcile(deaf)
+
+    assert findings == [Finding("order_overdue", str(order.pk), "expired", repaired=True)]
+    order.refresh_from_db()
+    assert order.status == OrderStatus.EXPIRED
+
+
+def test_an_order_that_is_overdue_and_was_paid_is_delivered(deaf: Till) -> None:
+    order = deaf.order()
+    deaf.pay(order.external_id)
+    Order.objects.filter(pk=order.pk).update(expires_at=clock.now())
+
+    reconcile(deaf)
+
+    order.refresh_from_db()
+    assert order.status == OrderStatus.PAID
+    assert deaf.spendable(order.customer) == PACK
