@@ -8,7 +8,14 @@ from functools import cache
 from typing import Any, TypeVar
 
 import psycopg
-from django.db import DatabaseError, IntegrityError, connection, models
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    DatabaseError,
+    IntegrityError,
+    connection,
+    connections,
+    models,
+)
 from django.db.backends.utils import CursorWrapper
 
 from billing import errors
@@ -37,7 +44,7 @@ def many(model: type[Row], function: str, *args: Any, casts: Sequence[str] = ())
     """The rows a function returns, as saved instances of ``model``."""
     names, columns = _columns(model)
     with _call(columns, function, args, casts) as cursor:
-        return [model.from_db("default", names, row) for row in cursor.fetchall()]
+        return [model.from_db(DEFAULT_DB_ALIAS, names, row) for row in cursor.fetchall()]
 
 
 def rows(function: str, *args: Any, casts: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -65,11 +72,15 @@ def _columns(model: type[models.Model]) -> tuple[list[str], str]:
 def _call(
     columns: str, function: str, args: Sequence[Any], casts: Sequence[str]
 ) -> Iterator[CursorWrapper]:
-    places = [f"%s::{cast}" if cast else "%s" for cast in casts] or ["%s"] * len(args)
     with _refusals(), _cursor() as cursor:
-        # The names are this code's own; values are bound.
-        cursor.execute(f"SELECT {columns} FROM {function}({', '.join(places)})", args)  # noqa: S608
+        cursor.execute(_statement(columns, function, tuple(casts) or ("",) * len(args)), args)
         yield cursor
+
+
+@cache
+def _statement(columns: str, function: str, casts: tuple[str, ...]) -> str:
+    places = ", ".join(f"%s::{cast}" if cast else "%s" for cast in casts)
+    return f"SELECT {columns} FROM {function}({places})"  # noqa: S608 - the names are this code's own
 
 
 def _cursor() -> CursorWrapper:
@@ -78,12 +89,13 @@ def _cursor() -> CursorWrapper:
     Django's own cursors write the values into the text, which is parsed and planned every time:
     a spend would take half as long again.
     """
-    connection.close_if_health_check_failed()
-    connection.validate_thread_sharing()
-    connection.ensure_connection()
-    cursor: Any = psycopg.Cursor(connection.connection)
-    wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    return wrap(cursor)
+    database = connections[DEFAULT_DB_ALIAS]  # once: "connection" looks it up for every attribute
+    database.close_if_health_check_failed()
+    database.validate_thread_sharing()
+    database.ensure_connection()
+    cursor: Any = psycopg.Cursor(database.connection)
+    cursor.format = psycopg.pq.Format.BINARY  # moments need no parsing
+    return (database.make_debug_cursor if database.queries_logged else database.make_cursor)(cursor)
 
 
 @contextmanager
