@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.ledger.machine import LedgerMachine
+from tests.ledger.keyed_machine import LedgerMachine
 
 FAST = settings(
     max_examples=20,
@@ -25,9 +25,13 @@ LONG = settings(
 )
 
 
+class QuickMachine(LedgerMachine):
+    steps_per_audit = 6
+
+
 @pytest.mark.django_db(transaction=True)
 def test_the_ledger_does_what_the_oracle_does() -> None:
-    run_state_machine_as_test(LedgerMachine, settings=FAST)
+    run_state_machine_as_test(QuickMachine, settings=FAST)
 
 
 @pytest.mark.prove
