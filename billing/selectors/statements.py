@@ -13,7 +13,7 @@ from django.core import signing
 from django.db import connection
 from django.db.models import TextChoices
 
-from billing.models import Code, LedgerAccount, Order, Refund
+from billing.models import Code, Dispute, LedgerAccount, Order, Refund
 from billing.money import Money
 from common.pagination import CursorInvalid
 
@@ -53,6 +53,11 @@ _DESCRIPTIONS: dict[str, str] = {
     Code.EXPIRE: "Expired",
     Code.DEBT_PAYMENT: "Paid what was owed",
     Code.DEBT_PAYMENT_BACK: "Given back: owed less after all",
+}
+# The same, where a payer's bank and not a refund took the money back.
+_DISPUTED: dict[str, str] = {
+    Code.REVOKE: "Taken back: the payment was charged back",
+    Code.REVOKE_BACK: "Given back: the charge-back was undone",
 }
 
 
@@ -136,7 +141,7 @@ def statement(
 ) -> StatementPage:
     """The wallet's transfers, newest first, each with the true balance after it.
 
-    Filters hide rows, they do not change balances. At most three queries; without a filter of
+    Filters hide rows, they do not change balances. At most four queries; without a filter of
     kind or end a page deep down costs what the first one costs. None is the wallet of somebody
     who never had one. Raises CursorInvalid.
     """
@@ -214,7 +219,8 @@ def _describe(records: Sequence[dict[str, Any]], wallet: LedgerAccount) -> list[
 
 def _row(record: dict[str, Any], order: Order | None, wallet: LedgerAccount) -> StatementRow:
     code = record["code"]
-    description = _DESCRIPTIONS.get(code) or code.replace("_", " ").capitalize()
+    words = _DISPUTED if record["group_key"].startswith("dispute:") else _DESCRIPTIONS
+    description = words.get(code) or _DESCRIPTIONS.get(code) or code.replace("_", " ").capitalize()
     about = order.product_name if order else reference_in(record["group_key"], wallet)
     return StatementRow(
         id=record["id"],
@@ -229,18 +235,20 @@ def _row(record: dict[str, Any], order: Order | None, wallet: LedgerAccount) -> 
 
 
 def _orders_of(groups: set[str]) -> dict[str, Order]:
-    """The order behind each group ``order:<id>`` or ``refund:<id>``."""
-    order_ids, refund_ids = _ids(groups, "order:"), _ids(groups, "refund:")
+    """The order behind each group ``order:<id>``, ``refund:<id>`` or ``dispute:<id>``."""
+    order_ids = _ids(groups, "order:")
     found: dict[str, Order] = {}
     if order_ids:
         found |= {f"order:{order.pk}": order for order in Order.objects.filter(pk__in=order_ids)}
-    if refund_ids:
-        refunds = Refund.objects.filter(pk__in=refund_ids).select_related("payment__order")
-        found |= {
-            f"refund:{refund.pk}": refund.payment.order
-            for refund in refunds
-            if refund.payment.order
-        }
+    reversals: tuple[tuple[str, type[Refund | Dispute]], ...] = (
+        ("refund:", Refund),
+        ("dispute:", Dispute),
+    )
+    for prefix, model in reversals:
+        ids = _ids(groups, prefix)
+        if ids:
+            rows = model._default_manager.filter(pk__in=ids).select_related("payment__order")
+            found |= {f"{prefix}{row.pk}": row.payment.order for row in rows if row.payment.order}
     return found
 
 

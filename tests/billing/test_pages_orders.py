@@ -11,13 +11,14 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from billing import selectors
 from billing.errors import RailUnavailable
-from billing.models import Order, OrderStatus
+from billing.models import DisputeState, Order, OrderStatus
 from billing.money import CREDIT, Money
-from billing.services import orders, rails, refunds
+from billing.services import disputes, orders, rails, refunds
 from common import clock
 from tests.accounts.factories import PersonClient, signed_in
 from tests.billing.callers import Bell, member_who_only_looks, text_of
 from tests.billing.fakes import FakeRail, only_rail
+from tests.billing.test_statement import make_claim
 from tests.factories import NOW, make_order, make_payment
 
 pytestmark = pytest.mark.django_db
@@ -245,6 +246,18 @@ def test_a_refunded_order_says_so(client: PersonClient) -> None:
     refunds.send(refund.pk)
 
     assert ">Refunded</h1>" in text_of(success(client, order))
+
+
+def test_a_disputed_order_says_so(client: PersonClient) -> None:
+    order = make_order(customer=client.customer)
+    payment = make_payment(order)
+
+    for state, heading in (
+        (DisputeState.OPEN, "Disputed, frozen until decided"),
+        (DisputeState.LOST, "Charged back"),
+    ):
+        disputes.record(payment.pk, make_claim(state))
+        assert f">{heading}</h1>" in text_of(success(client, order))
 
 
 def test_after_waiting_in_vain_the_provider_is_asked_now_and_then(

@@ -9,11 +9,11 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from billing import ledger, selectors
-from billing.models import Code, LedgerAccount
+from billing.models import Code, DisputeState, LedgerAccount
 from billing.money import CREDIT, Money
 from billing.selectors import Filters, Kind, StatementRow
 from billing.selectors.statements import reference_group
-from billing.services import refunds
+from billing.services import disputes, refunds
 from common.pagination import CursorInvalid
 from tests.billing.fakes import FakeRail
 from tests.factories import NOW, make_order, make_payment, make_wallet
@@ -137,6 +137,33 @@ def test_rows_say_what_they_were_for(rail: FakeRail) -> None:
         ("Bought: Small credit pack", order.pk),
     ]
     assert rows[0].amount == Money(-1_500_000_000, CREDIT)
+
+
+def test_a_charge_back_is_no_refund(rail: FakeRail) -> None:
+    order = make_order()
+    payment = make_payment(order)
+    disputes.record(payment.pk, make_claim(DisputeState.LOST))
+
+    row = selectors.statement(ledger.wallet(order.customer, CREDIT), limit=1).rows[0]
+
+    assert row.description == "Taken back: the payment was charged back: Small credit pack"
+    assert (row.kind, row.order_id) == (Kind.REFUND, order.pk)
+
+
+def make_claim(state: DisputeState) -> disputes.Claim:
+    """A dispute of a whole small package."""
+    return disputes.Claim(
+        external_id="dp_1",
+        state=state,
+        provider_status=state,
+        reason="fraudulent",
+        amount_minor=5_00,
+        withdrawn_minor=5_00,
+        reinstated_minor=0,
+        fee_minor=0,
+        opened_at=NOW,
+        evidence_due_at=None,
+    )
 
 
 def test_a_reference_cannot_pass_for_somebody_elses() -> None:
