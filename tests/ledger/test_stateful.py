@@ -9,7 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.ledger.keyed_machine import LedgerMachine
 
 FAST = settings(
-    max_examples=20,
+    max_examples=30,
     stateful_step_count=25,
     deadline=None,
     derandomize=True,
