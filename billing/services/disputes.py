@@ -11,6 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
 
 from billing import ledger
 from billing.models import Code, Dispute, DisputeState, LedgerAccount, Payment
@@ -20,6 +21,13 @@ from common import clock
 # Where disputed money lies until it is decided, and what no payment of ours covers.
 DISPUTED = "disputed"
 LOSS = "chargeback_loss"
+# Won may turn into lost, and back; decided does not turn into open by itself.
+_COURSE = {
+    DisputeState.INQUIRY: 0,
+    DisputeState.OPEN: 1,
+    DisputeState.WON: 2,
+    DisputeState.LOST: 2,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,11 @@ class Claim:
 
 @transaction.atomic
 def record(payment_id: UUID, claim: Claim) -> Dispute:
-    """Bring our row of a dispute to what the provider says now; repeating it changes nothing."""
+    """Bring our row of a dispute to what the provider says now; repeating it changes nothing.
+
+    Nor does a claim that was read before a later one: a dispute that was decided does not open
+    again unless money moves once more.
+    """
     payment = refund_booking.lock(payment_id)
     dispute, is_new = Dispute.objects.get_or_create(
         rail=payment.rail,
@@ -58,6 +70,8 @@ def record(payment_id: UUID, claim: Claim) -> Dispute:
         },
     )
     dispute.payment = payment
+    if _is_outdated(dispute, claim):
+        return dispute
     was = dispute.state
     dispute.state = claim.state
     dispute.provider_status = claim.provider_status
@@ -75,6 +89,29 @@ def record(payment_id: UUID, claim: Claim) -> Dispute:
     if is_new or was != dispute.state:
         notifiers.tell(f"dispute_{dispute.state}", dispute)
     return dispute
+
+
+def cover(payment: Payment) -> None:
+    """Let disputes of a locked payment freeze what a refund that failed has put back into it."""
+    for dispute in payment.disputes.filter(is_frozen=True, frozen_minor__lt=F("amount_minor")):
+        if payment.refundable.amount_minor <= 0:
+            return
+        dispute.payment = payment
+        _restore(payment, dispute)
+        dispute.save()  # what is frozen is asked of the database
+        _freeze(payment, dispute)
+        if dispute.state == DisputeState.LOST:
+            reversals.take_units(_part(payment, dispute))
+        dispute.save()
+
+
+def _is_outdated(dispute: Dispute, claim: Claim) -> bool:
+    """Whether we know more than the claim: more money moved, or as much and a later state."""
+    known = (dispute.withdrawn_minor, dispute.reinstated_minor, dispute.fee_minor)
+    told = (claim.withdrawn_minor, claim.reinstated_minor, claim.fee_minor)
+    if told == known:
+        return _COURSE[claim.state] < _COURSE[DisputeState(dispute.state)]
+    return any(now < before for now, before in zip(told, known, strict=True))
 
 
 def _freeze(payment: Payment, dispute: Dispute) -> None:

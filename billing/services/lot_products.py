@@ -32,7 +32,7 @@ class LotProduct(ProductType):
 
     def pin(self, reversal: Reversal) -> None:
         for lot in _granted(reversal.order):
-            _pin_up_to(reversal, lot, _most_units_minor(reversal, lot), reversal.cause)
+            _pin_up_to(reversal, lot, _most_units_minor(reversal, lot), reversal.key)
 
     def unpin(self, cause: str, *, at: datetime) -> None:
         for hold in _pins(cause):
@@ -148,7 +148,7 @@ def _take_units(reversal: Reversal, lot: Lot, units_minor: int) -> None:
         reversal,
         lot,
         missing - sum(hold.amount_minor for hold in pinned),
-        reversal.key,
+        f"{reversal.key}:late",
     )
     for hold in pinned + late:
         part = min(hold.amount_minor, missing)

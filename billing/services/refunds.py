@@ -13,6 +13,7 @@ from billing.errors import NotRefundable, RailUnavailable
 from billing.models import Payment, Refund, RefundState
 from billing.money import share_half_even
 from billing.services import (
+    disputes,
     notifiers,
     products,
     rails,
@@ -133,6 +134,8 @@ def record(refund_id: UUID, answer: RefundAnswer) -> Refund:
             "last_error",
         ]
     )
+    if refund.state == RefundState.FAILED:
+        disputes.cover(payment)
     return refund
 
 

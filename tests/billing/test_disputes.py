@@ -18,6 +18,7 @@ from billing.money import CREDIT, USD, Money
 from billing.selectors import audit
 from billing.services import disputes, payments, products, refunds, splits
 from billing.services.disputes import Claim
+from billing.services.rails import RefundAnswer
 from tests.billing.fakes import FakeRail, only_rail
 from tests.billing.test_settle import Broken
 from tests.factories import NOW, make_charge, make_customer, make_order, make_payment
@@ -200,6 +201,57 @@ def test_what_was_refunded_before_the_dispute_is_our_loss() -> None:
     assert dispute.frozen_minor == 3_00
     assert (total_of("chargeback_loss"), total_of("disputed")) == (-2_00, 0)
     assert owed(payment) == 0
+    assert audit.differences() == []
+
+
+@pytest.mark.parametrize("decided", [DisputeState.WON, DisputeState.LOST])
+def test_a_claim_that_was_read_before_the_decision_changes_nothing(decided: DisputeState) -> None:
+    payment = paid()
+    cash = {"withdrawn_minor": 5_00, "fee_minor": 15_00}
+    given = {"reinstated_minor": 5_00} if decided == DisputeState.WON else {}
+    for state, seen in ((DisputeState.OPEN, cash), (decided, cash | given)):
+        tell(payment, state=state, **seen)
+    count = Transfer.objects.count()
+
+    for state, seen in ((DisputeState.INQUIRY, {}), (DisputeState.OPEN, cash)):
+        assert tell(payment, state=state, **seen).state == decided
+
+    assert Transfer.objects.count() == count
+    assert Dispute.objects.get().state == decided
+
+
+def test_a_dispute_that_opens_again_when_money_moves_again_is_frozen_again() -> None:
+    payment = paid()
+    tell(payment, withdrawn_minor=5_00)
+    tell(payment, state=DisputeState.WON, withdrawn_minor=5_00, reinstated_minor=5_00)
+
+    tell(payment, withdrawn_minor=10_00, reinstated_minor=5_00)
+
+    wallet = wallet_of(payment)
+    assert (wallet.balance_minor, wallet.held_minor) == (PACK, PACK)
+    assert audit.differences() == []
+
+
+@pytest.mark.parametrize("lost_before", [False, True])
+def test_a_refund_that_fails_under_a_dispute_is_frozen_with_the_rest(
+    rail: FakeRail, lost_before: bool
+) -> None:
+    payment = paid(tax_minor=99, spent_minor=THOUSAND)
+    refund = refunds.request(payment.pk, reason="asked")
+    refunds.send(refund.pk)
+    seen = {"amount_minor": 5_99, "withdrawn_minor": 5_99}
+    tell(payment, **seen)
+    if lost_before:
+        tell(payment, state=DisputeState.LOST, **seen)
+
+    refunds.record(refund.pk, RefundAnswer("re_1", "failed"))
+
+    wallet = wallet_of(payment)
+    assert (wallet.balance_minor or 0) == (wallet.held_minor or 0)  # nothing to spend
+    dispute = tell(payment, state=DisputeState.LOST, **seen)
+    assert (dispute.frozen_minor, dispute.frozen_tax_minor) == (5_99, 99)
+    assert (wallet_of(payment).balance_minor, owed(payment)) == (0, THOUSAND)
+    assert (total_of("chargeback_loss"), total_of("disputed"), total_of("tax")) == (0, 0, 0)
     assert audit.differences() == []
 
 
