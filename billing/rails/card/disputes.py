@@ -30,24 +30,26 @@ def sync(found: objects.Object) -> None:
     if payment is None:
         logger.info("dispute of a payment that is not ours", extra={"dispute": found["id"]})
         return
+    disputes.record(payment.pk, claim(found))
+
+
+def claim(found: objects.Object) -> Claim:
+    """What a dispute of Stripe's says, in our terms."""
     moves = [one for one in found.get("balance_transactions") or [] if isinstance(one, dict)]
     taken = -sum(one["amount"] for one in moves if one["amount"] < 0)
     given = sum(one["amount"] for one in moves if one["amount"] > 0)
     due = (found.get("evidence_details") or {}).get("due_by")
-    disputes.record(
-        payment.pk,
-        Claim(
-            external_id=found["id"],
-            state=_state(found["status"], taken - given),
-            provider_status=found["status"],
-            reason=found.get("reason") or "",
-            amount_minor=found["amount"],
-            withdrawn_minor=taken,
-            reinstated_minor=given,
-            fee_minor=sum(one["fee"] for one in moves),
-            opened_at=objects.moment(found["created"]),
-            evidence_due_at=objects.moment(due) if due else None,
-        ),
+    return Claim(
+        external_id=found["id"],
+        state=_state(found["status"], taken - given),
+        provider_status=found["status"],
+        reason=found.get("reason") or "",
+        amount_minor=found["amount"],
+        withdrawn_minor=taken,
+        reinstated_minor=given,
+        fee_minor=sum(one["fee"] for one in moves),
+        opened_at=objects.moment(found["created"]),
+        evidence_due_at=objects.moment(due) if due else None,
     )
 
 

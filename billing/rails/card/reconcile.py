@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from billing.errors import RailUnavailable
 from billing.models import Dispute, Order, OrderStatus, Payment, Refund, RefundState
 from billing.rails.card import checkout, disputes, objects, refunds
+from billing.services.disputes import Claim
 from billing.services.rails import Finding
 from common import clock
 
@@ -97,13 +98,24 @@ def _disputes(since: datetime) -> list[Finding]:
     found: list[Finding] = []
     for dispute in reversed(list(objects.disputes_since(since - DISPUTES_LAST))):
         known = Dispute.objects.filter(rail="card", external_id=dispute["id"]).first()
-        if known is not None and known.provider_status == dispute["status"]:
+        kind = _dispute_differs(known, disputes.claim(dispute))
+        if kind is None:
             continue
-        kind = "dispute_missing" if known is None else "dispute_state_differs"
         finding = _repaired(kind, dispute["id"], dispute["status"], _taking_in(dispute))
         if _is_known(dispute) or not finding.repaired:
             found.append(finding)
     return found
+
+
+def _dispute_differs(known: Dispute | None, claim: Claim) -> str | None:
+    """How our row differs from what Stripe says; money may move before or after the status."""
+    if known is None:
+        return "dispute_missing"
+    if known.provider_status != claim.provider_status:
+        return "dispute_state_differs"
+    ours = (known.withdrawn_minor, known.reinstated_minor, known.fee_minor)
+    theirs = (claim.withdrawn_minor, claim.reinstated_minor, claim.fee_minor)
+    return None if ours == theirs else "dispute_money_differs"
 
 
 def _taking_in(dispute: objects.Object) -> Callable[[], None]:
