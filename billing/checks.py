@@ -20,17 +20,16 @@ def ledger_functions_are_installed(
 ) -> list[checks.CheckMessage]:
     """The database has exactly the ledger functions of this code; otherwise says what to do.
 
-    An error for a process that is about to serve (no ``databases``), a warning otherwise, because
-    ``migrate``, which puts it right, asks first. A database that is down is another matter.
+    A warning, because ``migrate``, which puts it right, asks first; a process that is about to
+    serve stops at it (billing_project.startup). A database that is down is another matter.
     """
-    message = checks.Warning if databases else checks.Error
     return [
-        message(
+        checks.Warning(
             f"The ledger's SQL functions in database {alias!r} are not those of this code: "
             "run manage.py migrate.",
-            id="billing.W001" if databases else "billing.E001",
+            id="billing.W001",
         )
-        for alias in databases or ["default"]
+        for alias in databases or ()
         if not _is_current(alias)
     ]
 

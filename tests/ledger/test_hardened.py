@@ -90,7 +90,7 @@ def test_the_application_moves_value_through_the_functions_only(as_app: None) ->
 
     assert Lot.objects.get().used_minor == 25
     assert audit.differences(at=NOW) == []
-    assert checks.ledger_functions_are_installed() == []
+    assert checks.ledger_functions_are_installed(databases=["default"]) == []
 
 
 # Each behind "SET LOCAL ledger.writer = 'on'".

@@ -35,7 +35,7 @@ def refusal() -> str:
 @pytest.mark.django_db
 def test_a_migrated_database_is_current() -> None:
     assert installed_sql.installed_hash() == installed_sql.expected_hash()
-    assert checks.ledger_functions_are_installed() == []
+    assert checks.ledger_functions_are_installed(databases=["default"]) == []
 
 
 def test_migrate_installs_a_changed_file(own_database: str, changed_file: Path) -> None:
