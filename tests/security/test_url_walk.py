@@ -311,7 +311,7 @@ def test_the_victim_is_no_staff(world: World) -> None:
 
     before = fingerprint.take()
     for step in _owned(world, For.STAFF):
-        for method in ("get", *WRITES):
+        for method in _methods(step):
             visit = victim.visit(method, step)
             if visit.status not in GONE:
                 problems.append(f"{visit.what}: {visit.status}")
