@@ -144,9 +144,13 @@ def email(name: str, default: str | None) -> dict[str, Any]:
     """How mail is sent, as the EMAIL_* settings want it, e.g. smtp+tls://user:password@host:587."""
     value = text(name, default)
     try:
-        return dict(environ.Env.email_url_config(value))
+        settings = dict(environ.Env.email_url_config(value))
     except (KeyError, ValueError, ImproperlyConfigured):
         raise ConfigurationError(name, "is not a mail address like smtp+tls://host:587") from None
+    if settings.get("EMAIL_FILE_PATH"):
+        # The library cuts the first slash off and makes the folder depend on where one stands.
+        settings["EMAIL_FILE_PATH"] = _split(name, value).path
+    return settings
 
 
 def _split(name: str, value: str) -> Any:
