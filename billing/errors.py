@@ -26,7 +26,7 @@ class SpendCapReached(BillingError):
 
     code = "spend_cap_reached"
     status = 402
-    message = "The monthly spend cap is reached. You can change it in your settings."
+    message = "The monthly spend cap is reached."
 
 
 class IdempotencyMismatch(BillingError):

@@ -46,6 +46,8 @@ class Order(models.Model):
     # The provider's pay page: its id there and its address.
     external_id = models.CharField(max_length=128, blank=True)
     pay_url = models.TextField(blank=True)
+    # Counts keys that the provider has used up, by answering an error under them.
+    spent_keys = models.PositiveSmallIntegerField(default=0)
     return_url = models.TextField(blank=True)
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(null=True)
@@ -114,6 +116,11 @@ class Order(models.Model):
     def total(self) -> Money:
         """What the customer pays: net plus tax."""
         return self.net + self.tax
+
+    @property
+    def provider_key(self) -> str:
+        """The idempotency key for asking the provider for a pay page."""
+        return f"order:{self.pk}:{self.spent_keys}"
 
     @property
     def is_open(self) -> bool:

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import Customer, User
+from billing.errors import RailUnavailable
 from billing.models import Order, OrderStatus
 from billing.services import fulfilment, products, rails
 from common import clock, ids
@@ -47,12 +48,23 @@ def pay_url(order: Order) -> str:
     Not inside a transaction: the rail calls its provider. Raises RailUnavailable.
     """
     if not order.pay_url:
-        page = rails.of(order).open_pay_page(order)
+        page = _open_pay_page(order)
         order.external_id = page.external_id
         order.pay_url = page.url
         order.expires_at = page.expires_at
         order.save(update_fields=["external_id", "pay_url", "expires_at"])
     return order.pay_url
+
+
+def _open_pay_page(order: Order) -> rails.PayPage:
+    try:
+        return rails.of(order).open_pay_page(order)
+    except RailUnavailable as error:
+        if error.key_spent:
+            # It would repeat that error for this key: the next click asks under another one.
+            order.spent_keys += 1
+            order.save(update_fields=["spent_keys"])
+        raise
 
 
 def lock(order_id: UUID) -> Order:

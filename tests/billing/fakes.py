@@ -75,7 +75,7 @@ class FakeRail(Rail):
 
     def _reach(self) -> None:
         if self.down:
-            raise RailUnavailable
+            raise RailUnavailable(key_spent=self.key_spent)
 
 
 @contextmanager

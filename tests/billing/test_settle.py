@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from pytest_django.fixtures import Settings
 
-from billing.errors import IdempotencyMismatch
+from billing.errors import IdempotencyMismatch, RailUnavailable
 from billing.models import Lot, Order, OrderStatus, Payment, Transfer
 from billing.money import CREDIT, USD, Money
 from billing.services import fulfilment, orders, payments, products, unapplied
@@ -260,6 +260,19 @@ def test_the_pay_page_is_opened_once(rail: FakeRail) -> None:
 
     assert first == second
     assert len(rail.pages) == 1
+
+
+def test_a_key_the_provider_used_up_is_not_tried_again(rail: FakeRail) -> None:
+    order = make_order()
+    rail.down = True
+    rail.key_spent = True
+    with pytest.raises(RailUnavailable):
+        orders.pay_url(order)
+
+    rail.down = False
+    orders.pay_url(Order.objects.get(pk=order.pk))
+
+    assert [page.provider_key for page in rail.pages] == [f"order:{order.pk}:1"]
 
 
 def test_credits_are_what_the_catalogue_says() -> None:

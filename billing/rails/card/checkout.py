@@ -33,7 +33,7 @@ def open_page(order: Order) -> PayPage:
         session = stripe.checkout.Session.create(
             **_parameters(order, product_id),
             customer=customer_id,
-            idempotency_key=f"order:{order.pk}:{order.created_at:%Y%m%d}",
+            idempotency_key=order.provider_key,
         )
     return PayPage(session.id, session.url or "", objects.moment(session.expires_at))
 
