@@ -162,11 +162,17 @@ class ActsMachine(RuleBasedStateMachine):
             total = sum(value for key, value in self.oracle.balances.items() if key[2] == code)
             assert total == 0
 
-    @initialize(amounts=st.tuples(amounts, amounts))
-    def begin(self, amounts: tuple[int, int]) -> None:
-        """Everybody has bought something, so that there is something to spend."""
-        for owner, amount in zip(OWNERS, amounts, strict=True):
+    @initialize(spent=st.tuples(amounts, amounts), is_recognised=st.booleans())
+    def begin(self, spent: tuple[int, int], is_recognised: bool) -> None:
+        """Everybody has bought, spent and reserved, so that most acts find something to act on."""
+        for owner, amount in zip(OWNERS, spent, strict=True):
+            self.purchase(owner, 37, 53, timedelta(days=1), 0)
+            self.promotion(owner, 11, timedelta(days=2))
             self.purchase(owner, 60 + amount, 50 + amount, None, 0)
+            self.spend(owner, 20 + amount, "usage")
+            self.reserve(owner, 15, timedelta(days=1), "usage")
+        if is_recognised:
+            self.recognise()
 
     # -- time --------------------------------------------------------------------------------
 
@@ -174,13 +180,18 @@ class ActsMachine(RuleBasedStateMachine):
     def time_passes(self, step: timedelta) -> None:
         self.now += step
 
-    @rule()
-    def sweep_lots(self) -> None:
-        self.act("expire")
+    @rule(pick=picks)
+    def the_very_moment_comes(self, pick: int) -> None:
+        """A lot expires, or a hold is due, at exactly this moment."""
+        ends = [lot.expires_at for lot in self.oracle.lots]
+        ends += [hold.deadline_at for hold in self.oracle.holds if hold.state == "held"]
+        later = sorted({end for end in ends if end is not None and end > self.now})
+        if later:
+            self.now = later[pick % min(2, len(later))]
 
-    @rule()
-    def sweep_holds(self) -> None:
-        self.act("expire_holds")
+    @rule(name=st.sampled_from(["expire", "expire_holds"]))
+    def sweep(self, name: str) -> None:
+        self.act(name)
 
     @rule()
     def recognise(self) -> None:
