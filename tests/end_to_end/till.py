@@ -46,15 +46,15 @@ def at(portal: live.Portal) -> Iterator[Till]:
     """Let this process act as part of that portal: its database, its broker, its sandbox."""
     broker, base = current_app.conf.broker_url, stripe.api_base
     settings = {"STRIPE_API_BASE": portal.sandbox_url, "PUBLIC_URL": portal.url}
-    with portal.orm(), override_settings(**settings):
-        current_app.conf["broker_url"] = env.broker(portal.redis_url)
-        client.configure()
-        catalogue_sync._KNOWN.clear()
-        try:
+    try:
+        with portal.orm(), override_settings(**settings):
+            current_app.conf["broker_url"] = env.broker(portal.redis_url)
+            client.configure()
+            catalogue_sync._KNOWN.clear()
             yield Till(portal)
-        finally:
-            current_app.conf["broker_url"] = broker
-    client.configure()
+    finally:
+        current_app.conf["broker_url"] = broker
+        client.configure()
     assert stripe.api_base == base
 
 
