@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
+from urllib.error import HTTPError
 
 import stripe
 
@@ -43,6 +44,7 @@ class Story:
         self.open_sessions: list[str] = []
         self.debits: list[str] = []
         self.intents: list[str] = []
+        self.disputes: list[str] = []
         self._order()
 
     def __str__(self) -> str:
@@ -69,6 +71,8 @@ class Story:
             (6, paid, self._refund_here),
             (4, paid, self._refund_there),
             (8, paid, self._settle_refund),
+            (2, paid, self._dispute),
+            (4, bool(self.disputes), self._settle_dispute),
         ]
 
     # -- what the customer does -------------------------------------------------------------------
@@ -172,7 +176,7 @@ class Story:
             amount = self.random.choice([left, 1, left // 3 + 1])
             try:
                 stripe.Refund.create(payment_intent=intent, amount=amount)
-            except stripe.InvalidRequestError:  # the portal's own refund was quicker
+            except stripe.InvalidRequestError:  # disputed, or the portal's own was quicker
                 self.log[-1] += "(refused)"
 
     def _settle_refund(self) -> None:
@@ -189,6 +193,29 @@ class Story:
             return
         self.till.control(f"refunds/{refund.id}/settle", outcome=outcome)
         self.log[-1] += f"({outcome})"
+
+    def _dispute(self) -> None:
+        """The payer's bank asks, or takes the money back."""
+        intent = stripe.PaymentIntent.retrieve(self.random.choice(self.intents))
+        asks = self.random.random() < 0.3
+        path = f"charges/{intent.latest_charge}/dispute"
+        try:
+            made = self.till.control(path, inquiry=asks)
+        except HTTPError:  # a bank debit, nothing left, or disputed already
+            self.log[-1] += "(refused)"
+        else:
+            self.disputes.append(made["id"])
+
+    def _settle_dispute(self) -> None:
+        """The bank decides, or makes a claim of its question."""
+        dispute_id = self.random.choice(self.disputes)
+        asked = stripe.Dispute.retrieve(dispute_id).status.startswith("warning_")
+        outcomes = ["warning_closed", "escalated"] if asked else ["won", "lost"]
+        outcome = self.random.choice(outcomes)
+        self.till.control(f"disputes/{dispute_id}/settle", outcome=outcome)
+        self.log[-1] += f"({outcome})"
+        if outcome != "escalated":
+            self.disputes.remove(dispute_id)
 
 
 def make_coupons(till: Till) -> None:
