@@ -11,6 +11,8 @@ from billing.models import Order, OrderStatus, Payment, RailCustomer, RefundStat
 from billing.money import CREDIT
 from billing.services import orders, unapplied
 from tests import live
+from tests.accounts.factories import signed_in
+from tests.billing.staff import sign_in, words
 from tests.end_to_end import books
 from tests.end_to_end import till as tills
 from tests.end_to_end.till import Till
@@ -189,6 +191,37 @@ def test_by_the_other_policy_a_second_payment_stays_until_it_is_refunded(
     assert till.unapplied(order.customer) == 0
     assert till.spendable(order.customer) == 2_500 * CREDITS
     books.assert_agree(till)
+
+
+def test_what_is_held_is_shown_to_the_customer_and_to_staff(strict_till: Till) -> None:
+    till = strict_till
+    person, staff = signed_in(), sign_in()
+    order = till.buy(person.customer)
+    till.pay(till.another_session(order), tax_minor=99)
+    till.settle_down()
+
+    dashboard = words(person.get("/billing/"))
+    listed = words(staff.get("/admin/billing/unappliedpayment/"))
+
+    assert "We hold $5.99 of yours that fits no order." in dashboard
+    assert "The order was already paid." in dashboard
+    assert person.customer.email in listed
+    assert "$5.99" in listed
+    assert "The order was already paid." in listed
+
+
+def test_what_became_credits_is_shown_to_the_customer_and_to_staff(till: Till) -> None:
+    person, staff = signed_in(), sign_in()
+    order = till.buy(person.customer)
+    till.pay(till.another_session(order, subtotal_minor=7_00))
+    till.settle_down()
+    payment = newest_payment(order)
+
+    statement = words(person.get("/billing/statement"))
+    shown = words(staff.get(f"/admin/billing/payment/{payment.pk}/change/"))
+
+    assert "+3,500 credits" in statement
+    assert "The order was already paid." in shown
 
 
 def test_what_is_held_becomes_credits_when_staff_say_so(strict_till: Till) -> None:
