@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from celery import shared_task
@@ -49,12 +50,9 @@ def refresh_order(order_id: str) -> None:
 @shared_task(name="billing.sweep", acks_late=True)
 def sweep() -> None:
     """Do what nobody was rung for: events, deliveries, refunds and holds that are due."""
-    for event_id in inbox.due_ids():
-        inbox.handle(event_id)
-    for order_id in fulfilment.undelivered_ids():
-        fulfilment.deliver(order_id)
-    for refund_id in refunds.due_ids():
-        refunds.send(refund_id)
+    _each(inbox.due_ids(), inbox.handle)
+    _each(fulfilment.undelivered_ids(), fulfilment.deliver)
+    _each(refunds.due_ids(), refunds.send)
     ledger.expire_holds(occurred_at=clock.now())
     inbox.mirror_missing()
 
@@ -109,6 +107,18 @@ def check_ledger() -> int:
     for difference in found:
         logger.error("the ledger does not add up", extra={"difference": str(difference)})
     return len(found)
+
+
+Id = TypeVar("Id", int, UUID)
+
+
+def _each(due: list[Id], act: Callable[[Id], object]) -> None:
+    """Act on one after another; one that fails is logged and does not hold up the rest."""
+    for one in due:
+        try:
+            act(one)
+        except Exception:
+            logger.exception("left to the next sweep", extra={"id": str(one)})
 
 
 class _Batch(Protocol):

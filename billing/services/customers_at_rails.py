@@ -25,5 +25,10 @@ def create_missing(limit: int = 100) -> int:
             except RailUnavailable:
                 logger.warning("customers left to the next sweep", extra={"rail": rail.name})
                 break
+            except Exception:
+                # An address the provider does not like, say: the others must not wait for it.
+                details = {"rail": rail.name, "customer_id": str(customer.pk)}
+                logger.exception("customer not made known", extra=details)
+                continue
             made += 1
     return made

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from billing.models import EventState, InboundEvent
 from billing.services import rails
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 HANDLE_TASK = "billing.handle_inbound_event"
 MAX_BACK_OFF = timedelta(hours=1)
+MIRROR_FOR = timedelta(days=1)
 
 
 @transaction.atomic
@@ -56,18 +58,16 @@ def handle(event_id: int) -> None:
     event = _claim(event_id)
     if event is None:
         return
-    rail = rails.of(event)
-    _mirror(rail, event)
-    handler = rail.handlers.get(event.kind)
-    if handler is None:
-        _finish(event, EventState.IGNORED)
-        return
     try:
-        handler(event)
+        rail = rails.of(event)
+        _mirror(rail, event)
+        handler = rail.handlers.get(event.kind)
+        if handler is not None:
+            handler(event)
     except Exception as error:  # noqa: BLE001 - any failure is kept, shown and tried again
         _postpone(event, error)
-        return
-    _finish(event, EventState.HANDLED)
+    else:
+        _finish(event, EventState.HANDLED if handler else EventState.IGNORED)
 
 
 def due_ids(limit: int = 200) -> list[int]:
@@ -87,10 +87,17 @@ def handle_again(event_id: int) -> None:
 
 
 def mirror_missing(limit: int = 100) -> int:
-    """Try the rail's own copy again for events it has not taken; returns how many it took."""
-    missing = InboundEvent.objects.filter(mirrored_at=None).exclude(state=EventState.NEW)
+    """Try the rail's own copy again for events it has not taken; returns how many it took.
+
+    For a day, and in no order: events that it never will take must not hold up the others.
+    """
+    missing = InboundEvent.objects.filter(
+        mirrored_at=None,
+        received_at__gt=Now() - MIRROR_FOR,
+        rail__in=[rail.name for rail in rails.available()],
+    )
     taken = 0
-    for event in missing.order_by("received_at")[:limit]:
+    for event in missing.exclude(state=EventState.NEW).order_by("?")[:limit]:
         _mirror(rails.of(event), event)
         taken += event.mirrored_at is not None
     return taken

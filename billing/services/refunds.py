@@ -96,6 +96,10 @@ def send(refund_id: UUID) -> None:
     except RailUnavailable as error:
         _postpone(refund, error)
         return
+    except Exception as error:
+        # A bug or a wrong key, say: shown with the refund, and not tried again every second.
+        _postpone(refund, error)
+        raise
     record(refund.pk, answer)
 
 
@@ -204,12 +208,13 @@ def _claim(refund_id: UUID) -> Refund | None:
     return refund
 
 
-def _postpone(refund: Refund, error: RailUnavailable) -> None:
+def _postpone(refund: Refund, error: Exception) -> None:
     wait = _BACK_OFF_SECONDS[min(refund.attempts, len(_BACK_OFF_SECONDS)) - 1]
-    refund.last_error = str(error)[:2000]
+    refund.last_error = f"{type(error).__name__}: {error}"[:2000]
     refund.next_attempt_at = clock.now() + timedelta(seconds=wait)
     tried_for = clock.now() - (refund.first_tried_at or clock.now())
-    if error.key_spent or tried_for > KEY_LASTS:
+    is_key_spent = isinstance(error, RailUnavailable) and error.key_spent
+    if is_key_spent or tried_for > KEY_LASTS:
         refund.spent_keys += 1
     refund.save(update_fields=["last_error", "next_attempt_at", "spent_keys"])
     logger.warning("refund postponed", extra={"refund_id": str(refund.pk), "error": str(error)})

@@ -121,6 +121,29 @@ def test_handling_again_puts_an_event_back_in_the_queue(rail: FakeRail) -> None:
     assert seen == [event.pk, event.pk]
 
 
+def test_an_event_of_a_rail_that_was_switched_off_waits_for_it(rail: FakeRail) -> None:
+    seen: list[str] = []
+    rail.acts["thing.happened"] = lambda event: seen.append(event.external_id)
+    event = store()
+    with only_rail(OtherRail()):
+        inbox.handle(event.pk)
+        event.refresh_from_db()
+        assert event.state == EventState.FAILED
+        assert "not available" in event.last_error
+        assert inbox.mirror_missing() == 0
+
+    with clock.travel(timedelta(minutes=1)):
+        inbox.handle(event.pk)
+
+    assert seen == ["evt_1"]
+
+
+class OtherRail(FakeRail):
+    """Another way to pay."""
+
+    name = "other"
+
+
 class BlindMirror(FakeRail):
     """A rail whose mirror is broken."""
 
@@ -146,3 +169,15 @@ def test_a_broken_mirror_does_not_stop_the_handler_and_is_tried_again() -> None:
     event.refresh_from_db()
     assert event.mirrored_at is not None
     assert event.mirror_error == ""
+
+
+def test_a_mirror_that_never_takes_an_event_is_left_alone_after_a_day() -> None:
+    rail = BlindMirror()
+    with only_rail(rail):
+        event = store()
+        inbox.handle(event.pk)
+        rail.broken = False
+        yesterday = clock.now() - timedelta(days=1)
+        InboundEvent.objects.filter(pk=event.pk).update(received_at=yesterday)
+
+        assert inbox.mirror_missing() == 0

@@ -7,10 +7,12 @@ from datetime import timedelta
 
 import pytest
 
+from accounts.models import Customer
 from billing import ledger, tasks
-from billing.models import Code, Lot, Order, OrderStatus, RailCustomer
+from billing.models import Code, Lot, Order, OrderStatus, RailCustomer, Refund
 from billing.money import CREDIT, USD
 from billing.services import inbox, payments, products, refunds
+from billing.services.rails import RefundAnswer
 from common import clock
 from tests.billing.fakes import FakeRail, only_rail
 from tests.billing.test_settle import Broken
@@ -60,6 +62,46 @@ def test_the_sweep_finds_what_nobody_was_rung_for(
     assert stuck.delivered_at is not None
     assert refund.state == "succeeded"
     assert hold.state == "expired"
+
+
+def test_one_refund_that_crashes_does_not_hold_up_the_rest_of_the_sweep(
+    rail: FakeRail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashing, sound = (refunds.request(make_payment().pk, reason="asked") for _ in range(2))
+    answer = rail.send_refund
+
+    def send(refund: Refund) -> RefundAnswer:
+        if refund.pk == crashing.pk:
+            raise RuntimeError("wrong key")
+        return answer(refund)
+
+    monkeypatch.setattr(rail, "send_refund", send)
+
+    tasks.sweep()
+
+    crashing.refresh_from_db()
+    sound.refresh_from_db()
+    assert (crashing.state, crashing.last_error) == ("requested", "RuntimeError: wrong key")
+    assert crashing.pk not in refunds.due_ids()
+    assert sound.state == "succeeded"
+
+
+def test_a_customer_the_rail_does_not_take_does_not_hold_up_the_next(
+    rail: FakeRail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused, taken = make_customer(), make_customer()
+    known: list[Customer] = []
+
+    def ensure(customer: Customer) -> None:
+        if customer == refused:
+            raise RuntimeError("not an address")
+        known.append(customer)
+
+    monkeypatch.setattr(rail, "ensure_customer", ensure)
+
+    tasks.create_missing_rail_customers()
+
+    assert taken in known
 
 
 def test_new_customers_become_known_to_the_rail_once(rail: FakeRail) -> None:
