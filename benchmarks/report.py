@@ -113,7 +113,13 @@ def _heading(found: Mapping[str, Any]) -> list[str]:
         f"{', '.join(programs)}; {machine['cores']} cores, load {machine['load']} at the start.",
         f"fsync is on: to write 8 kB and have the disk keep it takes {kept}.",
         f"Medians of {machine['rounds']} rounds in which all took turns.",
+        *(["The machine is busy with something else: measure again."] if _is_busy(machine) else []),
     ]
+
+
+def _is_busy(machine: Mapping[str, Any]) -> bool:
+    """Whether the load before anything was measured took more than half a core of two."""
+    return bool(machine["load"] > machine["cores"] / 4)
 
 
 def _rates(found: Mapping[str, Any]) -> list[str]:

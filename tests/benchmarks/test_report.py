@@ -93,6 +93,14 @@ def test_the_report_tells_the_disk_beside_the_ratios() -> None:
     assert "settled and delivered per second" in said
 
 
+@pytest.mark.parametrize(("load", "is_said"), [(0.5, False), (0.6, True)])
+def test_a_busy_machine_is_said(load: float, is_said: bool) -> None:
+    found = result()
+    found["machine"]["load"] = load
+
+    assert ("measure again" in report.text(found)) is is_said
+
+
 def test_without_webhooks_the_report_leaves_them_out() -> None:
     found = result() | {"webhooks": {}}
 
