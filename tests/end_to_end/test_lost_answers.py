@@ -9,7 +9,15 @@ import pytest
 import stripe
 
 from billing.errors import RailUnavailable
-from billing.models import Order, Payment, RailCustomer, Refund, RefundState
+from billing.models import (
+    EventState,
+    InboundEvent,
+    Order,
+    Payment,
+    RailCustomer,
+    Refund,
+    RefundState,
+)
 from billing.services import orders, purchases, refunds
 from common import clock
 from tests.end_to_end import books
@@ -110,6 +118,26 @@ def test_a_refund_that_stripe_refuses_has_failed_and_says_why(till: Till) -> Non
     refund.refresh_from_db()
     assert "already been refunded" in refund.failure
     assert till.spendable(order.customer) == till.owed(order.customer) == 0
+
+
+def test_a_refund_made_at_stripe_in_the_room_of_one_that_failed_is_booked_at_once(
+    till: Till,
+) -> None:
+    order = till.buy()
+    payment = Payment.objects.get(order=order)
+    ours = till.refund(payment)
+    with till.holding():
+        till.control(f"refunds/{ours.external_id}/settle", outcome="failed")
+        theirs = stripe.Refund.create(payment_intent=payment.external_id)
+        [news] = till.held(type="refund.created", object=theirs.id)
+
+        till.deliver(news)
+        till.settle_down()
+
+        event = InboundEvent.objects.get(external_id=news["event"])
+        assert (event.state, event.attempts) == (EventState.HANDLED, 1)
+        states = Refund.objects.filter(payment=payment).order_by("pk")
+        assert [one.state for one in states] == [RefundState.FAILED, RefundState.SUCCEEDED]
 
 
 @pytest.mark.parametrize("path", ["/v1/customers", "/v1/checkout/sessions"])

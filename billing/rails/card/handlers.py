@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from billing.models import InboundEvent
+from billing.models import InboundEvent, Refund
 from billing.rails.card import checkout, disputes, objects, refunds
 from billing.services.rails import Handler
 
@@ -41,14 +41,17 @@ def on_charge_refunded(event: InboundEvent) -> None:
     charge = objects.charge(event.object_id)
     intent_id = objects.id_of(charge["payment_intent"])
     if intent_id is not None:
-        # Oldest first: one that failed makes room for those made after it.
-        for refund in reversed(objects.refunds_of_payment(intent_id)):
-            refunds.sync(refund)
+        refunds.sync_all(intent_id)
 
 
 def on_refund(event: InboundEvent) -> None:
-    """A refund was made, or its state changed."""
-    refunds.sync(objects.refund(event.object_id))
+    """A refund was made, or its state changed; one that is new to us may need another's room."""
+    refund = objects.refund(event.object_id)
+    intent_id = objects.id_of(refund.get("payment_intent"))
+    if intent_id is None or Refund.objects.filter(external_id=refund["id"]).exists():
+        refunds.sync(refund)
+    else:
+        refunds.sync_all(intent_id)
 
 
 def on_dispute(event: InboundEvent) -> None:

@@ -70,6 +70,15 @@ def sync(found: objects.Object) -> Payment | None:
     return payment
 
 
+def sync_all(payment_intent_id: str) -> None:
+    """Bring our rows to what Stripe says of every refund of a payment.
+
+    Oldest first: one that failed makes room for those made after it.
+    """
+    for one in reversed(objects.refunds_of_payment(payment_intent_id)):
+        sync(one)
+
+
 def _ours(payment: Payment, refund_id: str | None) -> Refund | None:
     """The row named in the metadata; anybody may write there, so it must be of that payment."""
     return next((row for row in payment.refunds.all() if str(row.pk) == refund_id), None)
