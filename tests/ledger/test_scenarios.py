@@ -211,3 +211,13 @@ def test_setting_a_cap_counts_what_was_spent_and_is_held(m: LedgerMachine) -> No
     m.act("release", first)
     spend(m, 71)
     spend(m, 70)
+
+
+def test_a_pin_replayed_may_ask_for_more_than_was_free_but_not_for_less(m: LedgerMachine) -> None:
+    lot, key = buy(m, 10), m.key()
+    spend(m, 3)
+
+    for amount in (9, 7, 8, 6):
+        m.act("pin", lot, amount, key=key)
+
+    assert [hold.amount for hold in m.oracle.holds] == [7]
