@@ -9,14 +9,14 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.ledger.keyed_machine import LedgerMachine
 
 FAST = settings(
-    max_examples=30,
+    max_examples=20,
     stateful_step_count=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
 LONG = settings(
-    max_examples=500,
+    max_examples=300,
     stateful_step_count=60,
     deadline=None,
     print_blob=True,
