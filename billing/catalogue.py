@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from billing import plans
 from billing.money import CREDIT, USD, XTR, Asset, Money, share_floor
+from billing.plans import Interval, Offer, Plan
+from billing.variables import Reader
 from common.errors import InvalidInput
-
-BPS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,57 @@ class Catalogue:
     custom_min: Money
     custom_max: Money
     creator_share_bps: int
+    plans: tuple[Plan, ...] = ()
+    # A failed renewal keeps its access this long; its owner is reminded on these days.
+    dunning_grace_days: int = 7
+    dunning_remind_days: tuple[int, ...] = (0, 3, 6)
+
+    @property
+    def free_plan(self) -> Plan:
+        """What everybody has who has nothing else."""
+        return self.plans[0]
+
+    def plan(self, slug: str) -> Plan:
+        """The plan of that name. Raises InvalidInput, naming those there are."""
+        for plan in self.plans:
+            if plan.slug == slug:
+                return plan
+        known = ", ".join(plan.slug for plan in self.plans)
+        raise InvalidInput(
+            "There is no such plan.", code="unknown_plan", fields={"plan": [f"One of: {known}"]}
+        )
+
+    def has_plan(self, slug: str) -> bool:
+        """Whether there is a plan of that name today."""
+        return any(plan.slug == slug for plan in self.plans)
+
+    def offer(self, slug: str, interval: str, asset: Asset) -> Offer:
+        """A plan at its price per interval, in that asset; credits pay what dollars would buy.
+
+        Raises InvalidInput when there is no such plan, or it is not sold like that.
+        """
+        plan = self.plan(slug)
+        price = plan.price_in(asset, interval)
+        if price is None and asset == CREDIT:
+            dollars = plan.price_in(USD, interval)
+            price = self.credits_for(dollars, slug=slug).credits if dollars else None
+        if price is None:
+            raise InvalidInput(
+                "This plan is not sold that way.",
+                code="not_sold_that_way",
+                fields={"interval": ["This plan is not sold for that interval or way to pay."]},
+            )
+        return Offer(plan, Interval(interval), price)
+
+    def offers(self, slug: str, asset: Asset) -> list[Offer]:
+        """The intervals a plan is sold for in that asset, shortest first."""
+        found = []
+        for interval in Interval:
+            try:
+                found.append(self.offer(slug, interval, asset))
+            except InvalidInput:
+                continue
+        return found
 
     def credit_pack(self, slug: str) -> CreditPack:
         """The package of that name. Raises InvalidInput, naming those there are."""
@@ -105,13 +156,17 @@ VARIABLES: tuple[str, ...] = (
     "CREDITS_CUSTOM_MIN_PRICE",
     "CREDITS_CUSTOM_MAX_PRICE",
     "CREATOR_REVENUE_SHARE",
+    "CATALOGUE",
+    "DUNNING_GRACE_DAYS",
+    "DUNNING_REMIND_DAYS",
+    *plans.VARIABLES,
     *(f"{stem}_{what}" for *_, stem in _PACKS for what in ("PRICE", "AMOUNT")),
 )
 
 
 def load(variables: Mapping[str, str]) -> Catalogue:
     """Build the catalogue. Raises ImproperlyConfigured with one line that names a bad variable."""
-    read = _Reader(variables)
+    read = Reader(variables)
     expires_days = read.whole("CREDITS_EXPIRE_DAYS", 0, low=0, high=36_500) or None
     packs = tuple(
         CreditPack(
@@ -133,6 +188,9 @@ def load(variables: Mapping[str, str]) -> Catalogue:
         custom_min=read.price("CREDITS_CUSTOM_MIN_PRICE", Money(1_00, USD)),
         custom_max=read.price("CREDITS_CUSTOM_MAX_PRICE", Money(1000_00, USD)),
         creator_share_bps=read.share_bps("CREATOR_REVENUE_SHARE", "0.90"),
+        plans=plans.load(read),
+        dunning_grace_days=read.whole("DUNNING_GRACE_DAYS", 7, low=0, high=90),
+        dunning_remind_days=read.days("DUNNING_REMIND_DAYS", "0,3,6", high=90),
     )
     if not catalogue.custom_min <= catalogue.custom_max:
         raise ImproperlyConfigured("CREDITS_CUSTOM_MAX_PRICE: is below CREDITS_CUSTOM_MIN_PRICE")
@@ -143,51 +201,3 @@ def current() -> Catalogue:
     """The catalogue of this deployment; settings loaded it from the environment."""
     catalogue: Catalogue = settings.CATALOGUE
     return catalogue
-
-
-class _Reader:
-    """Typed reading of single variables; refuses by name."""
-
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        self._variables = variables
-
-    def whole(self, name: str, default: int, *, low: int, high: int) -> int:
-        text = self._text(name, str(default))
-        try:
-            number = int(text)
-        except ValueError:
-            raise ImproperlyConfigured(f"{name}: {text!r} is not a whole number") from None
-        if not low <= number <= high:
-            raise ImproperlyConfigured(f"{name}: {number} must be from {low} to {high}")
-        return number
-
-    def price(self, name: str, default: Money) -> Money:
-        """A positive price as a person writes it, e.g. 29.99, in the default's asset."""
-        number = self._decimal(name, default.plain())
-        minor = number * default.asset.unit_minor
-        if minor != minor.to_integral_value() or not 0 < minor <= 10**12:
-            raise ImproperlyConfigured(
-                f"{name}: {number} is not a positive price in {default.asset}"
-                f" with at most {default.asset.exponent} decimals"
-            )
-        return Money(int(minor), default.asset)
-
-    def share_bps(self, name: str, default: str) -> int:
-        """A share from 0 to 1, e.g. 0.90, in basis points."""
-        number = self._decimal(name, default) * BPS
-        if number != number.to_integral_value() or not 0 <= number <= BPS:
-            raise ImproperlyConfigured(f"{name}: must be a share from 0 to 1, like 0.90")
-        return int(number)
-
-    def _decimal(self, name: str, default: str) -> Decimal:
-        text = self._text(name, default)
-        try:
-            number = Decimal(text)
-        except InvalidOperation:
-            raise ImproperlyConfigured(f"{name}: {text!r} is not a number") from None
-        if not number.is_finite():
-            raise ImproperlyConfigured(f"{name}: {text!r} is not a number")
-        return number
-
-    def _text(self, name: str, default: str) -> str:
-        return self._variables.get(name, "").strip() or default

@@ -10,6 +10,12 @@ from billing.models.payments import Payment, Refund, RefundState, UnappliedPayme
 from billing.models.rails import RailCustomer
 from billing.models.splits import Split
 from billing.models.staff import StaffAction
+from billing.models.subscriptions import (
+    PeriodKind,
+    Subscription,
+    SubscriptionPeriod,
+    SubscriptionStatus,
+)
 
 __all__ = [
     "AccountSnapshot",
@@ -28,12 +34,16 @@ __all__ = [
     "Order",
     "OrderStatus",
     "Payment",
+    "PeriodKind",
     "RailCustomer",
     "Refund",
     "RefundState",
     "SpendCapPeriod",
     "Split",
     "StaffAction",
+    "Subscription",
+    "SubscriptionPeriod",
+    "SubscriptionStatus",
     "Transfer",
     "UnappliedPayment",
 ]

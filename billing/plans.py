@@ -1,0 +1,199 @@
+"""Subscription plans: what each allows and costs. The tables here are the default catalogues."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from django.db.models import TextChoices
+
+from billing.money import CREDIT, USD, XTR, Asset, Money
+from billing.variables import Reader
+
+
+class Interval(TextChoices):
+    """How long one payment lasts, shortest first."""
+
+    DAYS_30 = "30d", "30 days"
+    MONTH = "month", "month"
+    YEAR = "year", "year"
+
+
+# How intervals compare: a change to a longer one may begin now, one to a shorter one waits.
+LENGTH_MONTHS = {Interval.DAYS_30: 1, Interval.MONTH: 1, Interval.YEAR: 12}
+
+
+class Limit(TextChoices):
+    """What a plan counts. Requests and tokens are per month of the anchor."""
+
+    REQUESTS = "requests", "Requests a month"
+    TOKENS = "tokens", "Tokens a month"
+    PROJECTS = "projects", "Projects"
+    DEPLOYS = "deploys", "Deployments"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A tier. ``rank`` orders them; a limit of None is unlimited."""
+
+    slug: str
+    name: str
+    rank: int
+    limits: Mapping[str, int | None]
+    features: tuple[str, ...]
+    prices: Mapping[Interval, tuple[Money, ...]]
+    trial_days: int = 0
+    included_credits: Money = Money(0, CREDIT)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it is what everybody has, and is never sold."""
+        return not self.prices
+
+    def price_in(self, asset: Asset, interval: str) -> Money | None:
+        """Its price per interval in that asset, or None when it is not sold like that."""
+        prices = self.prices.get(Interval(interval), ()) if interval in Interval else ()
+        return next((price for price in prices if price.asset == asset), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A plan at its price per interval, in one asset."""
+
+    plan: Plan
+    interval: Interval
+    price: Money
+
+    @property
+    def name(self) -> str:
+        """What an order is called, e.g. ``Premium, per year``."""
+        return f"{self.plan.name}, per {self.interval.label}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Default:
+    slug: str
+    name: str
+    # requests, tokens, projects, deploys
+    limits: tuple[int | None, int | None, int | None, int | None]
+    features: tuple[str, ...]
+    month: Money | None = None
+    year: Money | None = None
+    stars: Money | None = None
+
+
+_FREE = _Default("free", "Free", (100, 10_000, 1, 1), ("basic_assistant", "limited_api"))
+_BASIC = _Default(
+    "basic",
+    "Basic",
+    (5_000, 500_000, 3, 3),
+    ("basic_assistant", "limited_api", "priority_support", "custom_prompts", "analytics"),
+    Money(29_99, USD),
+    Money(299_99, USD),
+    Money(1_500, XTR),
+)
+_PREMIUM_FEATURES = (
+    "basic_assistant",
+    "priority_support",
+    "custom_prompts",
+    "analytics",
+    "advanced_analytics",
+    "webhooks",
+    "api_access",
+)
+_PREMIUM = _Default(
+    "premium",
+    "Premium",
+    (50_000, 5_000_000, 5, 5),
+    _PREMIUM_FEATURES,
+    Money(99_99, USD),
+    Money(999_99, USD),
+    Money(5_000, XTR),
+)
+_ENTERPRISE = _Default(
+    "enterprise",
+    "Enterprise",
+    (None, None, None, None),
+    (*_PREMIUM_FEATURES, "dedicated_support", "custom_integration", "sla"),
+    Money(499_99, USD),
+    Money(4_999_99, USD),
+)
+_STUDIO_PREMIUM = _Default(
+    "premium", "Premium", (50_000, 5_000_000, 5, 5), _PREMIUM_FEATURES, Money(5_00, USD)
+)
+
+CATALOGUES: dict[str, tuple[_Default, ...]] = {
+    "standard": (_FREE, _BASIC, _PREMIUM, _ENTERPRISE),
+    "studio": (_FREE, _STUDIO_PREMIUM),
+}
+_ALL = (_FREE, _BASIC, _PREMIUM, _ENTERPRISE)
+_SOLD = (_BASIC, _PREMIUM, _ENTERPRISE)
+
+FEATURE_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "basic_assistant": "Assistant",
+        "limited_api": "Limited API",
+        "priority_support": "Priority support",
+        "custom_prompts": "Custom prompts",
+        "analytics": "Analytics",
+        "advanced_analytics": "Advanced analytics",
+        "webhooks": "Webhooks",
+        "api_access": "API access",
+        "dedicated_support": "Dedicated support",
+        "custom_integration": "Custom integration",
+        "sla": "SLA",
+    }
+)
+
+VARIABLES: tuple[str, ...] = (
+    *(f"{one.slug.upper()}_MAX_{limit.upper()}" for one in _ALL for limit in Limit),
+    *(
+        f"{one.slug.upper()}_{what}"
+        for one in _SOLD
+        for what in (
+            "SUBSCRIPTION_PRICE",
+            "SUBSCRIPTION_YEARLY_PRICE",
+            "SUBSCRIPTION_STARS",
+            "TRIAL_DAYS",
+            "INCLUDED_CREDITS",
+        )
+    ),
+)
+
+
+def load(read: Reader) -> tuple[Plan, ...]:
+    """The plans of ``CATALOGUE``, lowest first, with what the environment overrides."""
+    chosen = CATALOGUES[read.choice("CATALOGUE", tuple(CATALOGUES), "standard")]
+    return tuple(_plan(read, default, rank) for rank, default in enumerate(chosen))
+
+
+def _plan(read: Reader, default: _Default, rank: int) -> Plan:
+    stem = default.slug.upper()
+    limits = {
+        str(limit): read.limit(f"{stem}_MAX_{limit.upper()}", amount)
+        for limit, amount in zip(Limit, default.limits, strict=True)
+    }
+    named = {
+        Interval.MONTH: ("SUBSCRIPTION_PRICE", default.month),
+        Interval.YEAR: ("SUBSCRIPTION_YEARLY_PRICE", default.year),
+        Interval.DAYS_30: ("SUBSCRIPTION_STARS", default.stars),
+    }
+    prices = {
+        interval: (read.price(f"{stem}_{name}", price),)
+        for interval, (name, price) in named.items()
+        if price is not None
+    }
+    if not prices:
+        return Plan(default.slug, default.name, rank, limits, default.features, {})
+    included = read.whole(f"{stem}_INCLUDED_CREDITS", 0, low=0, high=10**9)
+    return Plan(
+        default.slug,
+        default.name,
+        rank,
+        limits,
+        default.features,
+        prices,
+        trial_days=read.whole(f"{stem}_TRIAL_DAYS", 0, low=0, high=730),
+        included_credits=Money(included * CREDIT.unit_minor, CREDIT),
+    )
