@@ -92,14 +92,17 @@ class Tx:
         """Execute a statement; the id of the row it inserted, else 0."""
         return self.connection.execute(sql, args).lastrowid or 0
 
-    def insert(self, obj: Json, private: Json | None = None) -> None:
-        """Keep a new object under its own ``object`` kind and ``id``."""
+    def insert(self, obj: Json, private: Json | None = None, *, created: int | None = None) -> None:
+        """Keep a new object under its own ``object`` kind and ``id``.
+
+        ``created`` is for kinds that do not show when they were.
+        """
         self.run(
             "INSERT INTO objects (kind, id, created, data, private) VALUES (?, ?, ?, ?, ?)",
             (
                 obj["object"],
                 obj["id"],
-                obj["created"],
+                obj["created"] if created is None else created,
                 json.dumps(obj),
                 json.dumps(private or {}),
             ),

@@ -215,11 +215,6 @@ EXPANDABLE["coupon"] = {
     ),
 }
 EXPANDABLE["promotion_code"] = {"promotion.coupon": ref("coupon"), "customer": ref("customer")}
-EXPANDABLE["discount"] = {
-    "customer": ref("customer"),
-    "promotion_code": ref("promotion_code"),
-    "source.coupon": ref("coupon"),
-}
 
 ROUTES = [
     Route("POST", "/v1/coupons", create_coupon, COUPON_CREATE),

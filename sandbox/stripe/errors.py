@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sandbox.store import Json
 
 
 class StripeError(Exception):
-    """An answer other than 200. ``saved`` tells whether an idempotency key remembers it."""
+    """An answer other than 200. ``saved`` tells whether an idempotency key remembers it.
+
+    ``details`` are further fields of the answer, such as ``decline_code`` and ``payment_intent``.
+    """
 
     def __init__(
         self,
@@ -17,6 +22,7 @@ class StripeError(Exception):
         code: str | None = None,
         param: str | None = None,
         saved: bool = True,
+        details: Json | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -25,6 +31,7 @@ class StripeError(Exception):
         self.code = code
         self.param = param
         self.saved = saved
+        self.details = details or {}
 
     def body(self) -> Json:
         """The JSON body of the answer."""
@@ -34,7 +41,7 @@ class StripeError(Exception):
             error["doc_url"] = f"https://stripe.com/docs/error-codes/{self.code.replace('_', '-')}"
         if self.param is not None:
             error["param"] = self.param
-        return {"error": error}
+        return {"error": error | self.details}
 
 
 def bad_param(
@@ -42,6 +49,13 @@ def bad_param(
 ) -> StripeError:
     """A parameter cannot be used. Found before any work began, so no idempotency key keeps it."""
     return StripeError(message, code=code, param=param, saved=saved)
+
+
+def card_error(decline: tuple[str, str, str], **details: Any) -> StripeError:
+    """The bank said no: ``decline`` is (code, decline_code, message)."""
+    code, decline_code, message = decline
+    details = {"decline_code": decline_code, **details}
+    return StripeError(message, status=402, type="card_error", code=code, details=details)
 
 
 def not_modelled(param: str) -> StripeError:
