@@ -34,6 +34,7 @@ from sandbox.stripe import (
     products,
     refunds,
     sessions,
+    setup_intents,
 )
 from sandbox.stripe.context import Context, open_context
 from sandbox.stripe.errors import StripeError
@@ -54,6 +55,7 @@ NOUNS = (
     products,
     refunds,
     sessions,
+    setup_intents,
 )
 ROUTES = [(route.pattern, route) for noun in NOUNS for route in noun.ROUTES]
 TEST_KEY = re.compile(r"(sk|rk)_test_[A-Za-z0-9_]{8,}")

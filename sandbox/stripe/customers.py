@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sandbox.store import Json
-from sandbox.stripe import events, ids, lists
+from sandbox.stripe import events, ids, lists, payment_methods
 from sandbox.stripe.context import Context, copied
+from sandbox.stripe.errors import StripeError, missing
 from sandbox.stripe.expand import EXPANDABLE, Resolver, ref
 from sandbox.stripe.params import (
     ADDRESS,
@@ -30,11 +31,17 @@ WRITE: Fields = {
     **EXPAND,
     **not_here(
         "balance business_name cash_balance individual_name invoice_prefix next_invoice_sequence "
-        "payment_method source tax tax_id_data test_clock validate default_source invoice_settings"
+        "source tax tax_id_data test_clock validate default_source"
     ),
     "address": clearable(group(ADDRESS)),
     "description": clearable(text()),
     "email": clearable(email),
+    "invoice_settings": group(
+        {
+            **not_here("custom_fields footer rendering_options"),
+            "default_payment_method": clearable(text()),
+        }
+    ),
     "metadata": metadata,
     "name": clearable(text(256)),
     "phone": clearable(text(20)),
@@ -42,6 +49,7 @@ WRITE: Fields = {
     "shipping": clearable(group(SHIPPING, required=("address", "name"))),
     "tax_exempt": clearable(text(one_of=("none", "exempt", "reverse"))),
 }
+CREATE: Fields = {**WRITE, "payment_method": text()}
 
 
 def full_address(sent: Json | None) -> Json | None:
@@ -83,8 +91,40 @@ def create(context: Context, params: Json) -> Json:
     }
     _apply(customer, params)
     context.tx.insert(customer)
+    if "payment_method" in params:
+        where = {"customer": customer["id"]}
+        saved = payment_methods.attach_to(context, where, params["payment_method"])
+        if params.get("invoice_settings", {}).get("default_payment_method"):
+            customer["invoice_settings"]["default_payment_method"] = saved["id"]
+    else:
+        _apply_default(context, customer, params)
+    context.tx.save(customer)
     events.emit(context, "customer.created", customer)
     return customer
+
+
+def _apply_default(context: Context, customer: Json, params: Json) -> None:
+    """Take over the default payment method, which must be one of the customer's own."""
+    sent = params.get("invoice_settings", {})
+    if "default_payment_method" not in sent:
+        return
+    id = sent["default_payment_method"]
+    method = context.tx.get(payment_methods.KIND, id or "")
+    where = "invoice_settings[default_payment_method]"
+    if id is not None and method is None:
+        raise missing(payment_methods.KIND, id, param=where, status=400)
+    if method is not None and method["customer"] != customer["id"]:
+        message = (
+            f"The customer does not have a payment method with the ID {id}. The payment method "
+            "must be attached to the customer."
+        )
+        raise StripeError(message, code="resource_missing", param=where)
+    customer["invoice_settings"]["default_payment_method"] = id
+
+
+def set_default(context: Context, id: str, method: str) -> None:
+    """Make a saved payment method the one that invoices are paid with."""
+    update(context, {"invoice_settings": {"default_payment_method": method}}, id)
 
 
 def _apply(customer: Json, params: Json) -> None:
@@ -113,15 +153,37 @@ def update(context: Context, params: Json, id: str) -> Json:
     customer = context.need("customer", id)
     before = copied(customer)
     _apply(customer, params)
+    _apply_default(context, customer, params)
     return events.save_and_tell(context, "customer.updated", customer, before)
 
 
 def delete(context: Context, params: Json, id: str) -> Json:
-    """Remove the customer; payments keep its id."""
+    """Remove the customer with the cards saved to it; payments keep its id."""
     customer = context.need("customer", id)
+    for method in payment_methods.of_customer(context, id):
+        payment_methods.detach(context, method)
     context.tx.delete("customer", id)
     events.emit(context, "customer.deleted", customer)
     return {"id": id, "object": "customer", "deleted": True}
+
+
+def list_methods(context: Context, params: Json, id: str) -> Json:
+    """The customer's payment methods, newest first."""
+    context.need("customer", id)
+    filters = lists.Filter()
+    filters.field("customer", id)
+    for name in ("type", "allow_redisplay"):
+        filters.field(name, params.get(name))
+    url = f"/v1/customers/{id}/payment_methods"
+    return lists.page(context, payment_methods.KIND, params, url, filters=filters)
+
+
+def show_method(context: Context, params: Json, id: str, method_id: str) -> Json:
+    """One of the customer's payment methods."""
+    method = context.tx.get(payment_methods.KIND, method_id)
+    if method is None or method["customer"] != id:
+        raise missing(payment_methods.KIND, method_id, param="payment_method")
+    return method
 
 
 def _nothing(path: str) -> Resolver:
@@ -145,7 +207,7 @@ EXPANDABLE["customer"] = {
 }
 
 ROUTES = [
-    Route("POST", "/v1/customers", create, WRITE),
+    Route("POST", "/v1/customers", create, CREATE),
     Route(
         "GET",
         "/v1/customers",
@@ -155,4 +217,6 @@ ROUTES = [
     Route("GET", "/v1/customers/:id", retrieve),
     Route("POST", "/v1/customers/:id", update, WRITE),
     Route("DELETE", "/v1/customers/:id", delete),
+    Route("GET", "/v1/customers/:id/payment_methods", list_methods, payment_methods.LIST),
+    Route("GET", "/v1/customers/:id/payment_methods/:id", show_method),
 ]

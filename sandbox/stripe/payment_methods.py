@@ -202,12 +202,7 @@ def update(context: Context, params: Json, id: str) -> Json:
 def attach_to(context: Context, params: Json, id: str) -> Json:
     """Save a payment method to a customer; a ready-made one is made first."""
     customer = context.need("customer", params["customer"], param="customer")
-    if id in cards.READY_MADE:
-        method = create_card(context, cards.CARDS[cards.READY_MADE[id]])
-        method["allow_redisplay"] = "unspecified"
-        context.tx.save(method)
-    else:
-        method = _need(context, id)
+    method = resolve(context, id)
     if method["customer"] is not None:
         message = "The payment method you provided has already been attached to a customer."
         raise StripeError(message, param="payment_method")
@@ -274,6 +269,16 @@ def of_customer(context: Context, customer: str) -> list[Json]:
     """What is saved to the customer, newest first."""
     saved = "json_extract(data, '$.customer') = ?"
     return context.tx.find(KIND, saved, (customer,))[::-1]
+
+
+def resolve(context: Context, id: str) -> Json:
+    """The payment method of this id; a ready-made one (``pm_card_visa``) is made anew."""
+    if id not in cards.READY_MADE:
+        return _need(context, id)
+    method = create_card(context, cards.CARDS[cards.READY_MADE[id]])
+    method["allow_redisplay"] = "unspecified"
+    context.tx.save(method)
+    return method
 
 
 def _need(context: Context, id: str) -> Json:
