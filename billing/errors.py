@@ -88,3 +88,43 @@ class RailUnavailable(BillingError):
         """``key_spent``: it answered an error and would repeat it for the same key."""
         super().__init__(message)
         self.key_spent = key_spent
+
+
+class AlreadySubscribed(BillingError):
+    """The customer has a live subscription; a second one would be paid twice."""
+
+    code = "already_subscribed"
+    status = 409
+    message = "There is a subscription already. Change its plan instead of buying a second one."
+
+
+class NoSubscription(BillingError):
+    """The customer has no live subscription to act on."""
+
+    code = "no_subscription"
+    status = 404
+    message = "There is no subscription."
+
+
+class ChangeNotPossible(BillingError):
+    """The plan cannot be changed like that, or not now."""
+
+    code = "change_not_possible"
+    status = 409
+    message = "This change is not possible."
+
+
+class QuoteOutdated(BillingError):
+    """What was shown before confirming is no longer true; nothing was changed."""
+
+    code = "quote_outdated"
+    status = 409
+    message = "The amount shown is out of date. Nothing was changed; please look again."
+
+
+class PaymentDeclined(BillingError):
+    """The provider declined the charge; nothing was changed."""
+
+    code = "payment_declined"
+    status = 402
+    message = "The payment was declined and nothing was changed. Please update the card."

@@ -44,7 +44,7 @@ class Plan:
     features: tuple[str, ...]
     prices: Mapping[Interval, tuple[Money, ...]]
     trial_days: int = 0
-    included_credits: Money = Money(0, CREDIT)
+    included_credits_minor: int = 0
 
     @property
     def is_free(self) -> bool:
@@ -55,6 +55,11 @@ class Plan:
         """Its price per interval in that asset, or None when it is not sold like that."""
         prices = self.prices.get(Interval(interval), ()) if interval in Interval else ()
         return next((price for price in prices if price.asset == asset), None)
+
+    @property
+    def included_credits(self) -> Money:
+        """Credits that come with each period."""
+        return Money(self.included_credits_minor, CREDIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,5 +200,5 @@ def _plan(read: Reader, default: _Default, rank: int) -> Plan:
         default.features,
         prices,
         trial_days=read.whole(f"{stem}_TRIAL_DAYS", 0, low=0, high=730),
-        included_credits=Money(included * CREDIT.unit_minor, CREDIT),
+        included_credits_minor=included * CREDIT.unit_minor,
     )

@@ -15,7 +15,17 @@ from billing import ledger
 from billing.errors import RailUnavailable
 from billing.models import Order
 from billing.selectors import audit
-from billing.services import customers_at_rails, fulfilment, inbox, rails, refunds
+from billing.services import (
+    cancellations,
+    customers_at_rails,
+    dunning,
+    fulfilment,
+    inbox,
+    prepaid,
+    rails,
+    refunds,
+    subscription_periods,
+)
 from common import clock
 
 logger = logging.getLogger(__name__)
@@ -53,6 +63,7 @@ def sweep() -> None:
     _each(inbox.due_ids(), inbox.handle)
     _each(fulfilment.undelivered_ids(), fulfilment.deliver)
     _each(refunds.due_ids(), refunds.send)
+    _each(cancellations.to_stop_ids(), cancellations.stop)
     ledger.expire_holds(occurred_at=clock.now())
     inbox.mirror_missing()
 
@@ -68,6 +79,14 @@ def expire_lots() -> None:
     """Expire what is past its day, and book what lots have earned since."""
     _until_done(ledger.expire)
     _until_done(ledger.recognise)
+
+
+@shared_task(name="billing.keep_subscriptions", acks_late=True)
+def keep_subscriptions() -> None:
+    """End prepaid time that is over, remind and suspend who has not paid, book what was earned."""
+    prepaid.end_over()
+    dunning.run()
+    _until_none(subscription_periods.recognise_due)
 
 
 @shared_task(name="billing.reconcile_rails", acks_late=True)
@@ -119,6 +138,13 @@ def _each(due: list[Id], act: Callable[[Id], object]) -> None:
             act(one)
         except Exception:
             logger.exception("left to the next sweep", extra={"id": str(one)})
+
+
+def _until_none(batch: Callable[[], int]) -> None:
+    """Run batches until one finds nothing."""
+    for _ in range(ROUNDS):
+        if batch() == 0:
+            break
 
 
 class _Batch(Protocol):

@@ -21,6 +21,10 @@ DEBUG = env.flag("DEBUG", default=False)
 PORT = env.integer("PORT", 8000, minimum=1, maximum=65535)
 SANDBOX_PORT = env.integer("SANDBOX_PORT", 8431, minimum=1, maximum=65535)
 SANDBOX_URL = env.url("SANDBOX_URL", f"http://127.0.0.1:{SANDBOX_PORT}")
+# Where the sandbox says how far its time is ahead; the portal's clock follows (sandbox_clock.py).
+SANDBOX_CLOCK = env.file(
+    "SANDBOX_CLOCK", env.text("SANDBOX_DB", str(VAR_DIR / "sandbox.db")) + ".clock"
+)
 PUBLIC_URL = env.url("PUBLIC_URL", f"http://127.0.0.1:{PORT}" if SANDBOX else None)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", (env.host_of(PUBLIC_URL),))
 SECRET_KEY = env.text("SECRET_KEY", "sandbox-only-" + "0123456789abcdef" * 4 if SANDBOX else None)
@@ -306,7 +310,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "billing_project.beat:SingleScheduler"
-CELERY_BEAT_MAX_LOOP_INTERVAL = 15
+# In the sandbox time jumps, and beat has to notice soon.
+CELERY_BEAT_MAX_LOOP_INTERVAL = 3 if SANDBOX else 15
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep": {"task": "billing.sweep", "schedule": timedelta(minutes=1)},
     "customers": {
@@ -314,6 +319,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(minutes=1),
     },
     "lots": {"task": "billing.expire_lots", "schedule": crontab(minute=7)},
+    "subscriptions": {"task": "billing.keep_subscriptions", "schedule": crontab(minute=17)},
     "reconcile": {"task": "billing.reconcile_rails", "schedule": crontab(hour=3, minute=20)},
     "snapshots": {"task": "billing.snapshot_accounts", "schedule": crontab(hour=2, minute=40)},
     "check": {"task": "billing.check_ledger", "schedule": crontab(hour=4, minute=10)},

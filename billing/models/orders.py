@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
@@ -116,6 +118,12 @@ class Order(models.Model):
     def total(self) -> Money:
         """What the customer pays: net plus tax."""
         return self.net + self.tax
+
+    @property
+    def recurring(self) -> dict[str, Any] | None:
+        """How a rail that renews is to bill it: ``interval`` and ``trial_days``; None: once."""
+        wanted: dict[str, Any] | None = self.snapshot.get("recurring")
+        return wanted
 
     @property
     def provider_key(self) -> str:

@@ -3,4 +3,4 @@
 
 def register_products() -> None:
     """Load the modules that register what they deliver."""
-    from billing.services import credit_packs  # noqa: F401
+    from billing.services import credit_packs, plans  # noqa: F401

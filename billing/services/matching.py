@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from accounts.models import Customer
 from billing.models import Order
-from billing.services import orders
-from billing.services.charges import Charge
+from billing.services import orders, renewals
+from billing.services.charges import Charge, Term
 from common.errors import NotFound
+
+DOES_NOT_ADD_UP = "Its subtotal, discount and tax do not add up."
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +25,11 @@ class Match:
 def match(charge: Charge) -> Match:
     """Find the open order that this charge pays exactly.
 
-    Subscriptions (renewals) and invoices are asked next when they exist. Whatever does not fit is
-    for ``unapplied``; the reason is a sentence for customer and staff.
+    One for a subscription closes the order of that stretch, which a renewal brings with it.
+    Whatever does not fit is for ``unapplied``; the reason is a sentence for customer and staff.
     """
+    if charge.term is not None:
+        return _match_term(charge, charge.term)
     if charge.order_id is None:
         return Match(charge.customer, reason="It names no order.")
     try:
@@ -41,6 +45,18 @@ def match(charge: Charge) -> Match:
         return Match(payer, reason="It came in another currency or way than ordered.")
     if order.subtotal_minor != charge.subtotal_minor:
         return Match(payer, reason="The amount differs from the order's.")
-    if charge.amount_minor != charge.subtotal_minor - charge.discount_minor + charge.tax_minor:
-        return Match(payer, reason="Its subtotal, discount and tax do not add up.")
+    if not _adds_up(charge):
+        return Match(payer, reason=DOES_NOT_ADD_UP)
     return Match(payer, order)
+
+
+def _match_term(charge: Charge, term: Term) -> Match:
+    if not _adds_up(charge):
+        return Match(charge.customer, reason=DOES_NOT_ADD_UP)
+    order, reason = renewals.order_for(charge, term)
+    payer = order.customer if order else charge.customer
+    return Match(payer, order, reason)
+
+
+def _adds_up(charge: Charge) -> bool:
+    return charge.amount_minor == charge.subtotal_minor - charge.discount_minor + charge.tax_minor

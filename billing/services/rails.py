@@ -57,6 +57,8 @@ class Rail(ABC):
     assets: ClassVar[tuple[Asset, ...]]
     # Whether the provider keeps customers, so that every one of ours is made known to it.
     knows_customers: ClassVar[bool] = False
+    # Whether it charges for the next period by itself; see services/renewing.py.
+    renews: ClassVar[bool] = False
 
     @property
     def clearing(self) -> str:

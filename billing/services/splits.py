@@ -9,10 +9,10 @@ from django.db import transaction
 
 from accounts.models import Customer
 from billing import ledger
-from billing.catalogue import BPS
 from billing.errors import ExceedsOriginal, IdempotencyMismatch
 from billing.models import Code, LedgerAccount, Split, Transfer
 from billing.money import Money, asset, share_floor, share_half_even
+from billing.variables import BPS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,241 @@
+"""Plans: the product whose delivery is time of a subscription, and credits that come with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from billing import ledger
+from billing.models import (
+    Code,
+    Order,
+    PeriodKind,
+    Subscription,
+    SubscriptionPeriod,
+    SubscriptionStatus,
+    Transfer,
+)
+from billing.money import CREDIT
+from billing.services import (
+    entitlements,
+    notifiers,
+    plan_offers,
+    products,
+    subscription_openings,
+    subscription_periods,
+    subscriptions,
+)
+from billing.services.lot_products import LotProduct, origin_of
+from billing.services.products import Reversal
+from common import clock
+
+
+class PlanType(LotProduct):
+    """Delivers a plan as a period of a subscription; its money is earned by the second.
+
+    What takes back all that is unearned (or more) ends the subscription; less leaves its time
+    alone. Credits that came with the period follow the net part like those that are sold.
+    """
+
+    kind = plan_offers.KIND
+
+    def deliver(self, order: Order, *, at: datetime) -> None:
+        subscriptions.wait_for_turn(order.customer)
+        subscription, stretch = subscription_openings.open_or_extend(order)
+        period = subscription_periods.add(subscription, stretch, order=order)
+        _include_credits(order, period)
+        entitlements.changed(order.customer_id)
+        if subscription.is_duplicate:
+            notifiers.tell("subscription_duplicate", subscription)
+
+    def unspent_net_minor(self, order: Order) -> int:
+        """What is unearned of the order's net, wherever a plan change carried it."""
+        left = 0
+        for period in _family(order):
+            earned = max(period.earned_minor(clock.now()), period.recognised_minor)
+            left += period.kept_minor - earned
+        return min(left, order.net.amount_minor)
+
+    def pin(self, reversal: Reversal) -> None:
+        super().pin(reversal)
+        if _takes_the_rest(self, reversal):
+            _freeze(reversal.order, reversal.cause)
+
+    def unpin(self, cause: str, *, at: datetime) -> None:
+        super().unpin(cause, at=at)
+        for subscription in Subscription.objects.filter(frozen_by__contains=[cause]):
+            _thaw(subscription, cause)
+
+    def take_units(self, reversal: Reversal) -> None:
+        ends = _is_frozen_by(reversal) or _takes_the_rest(self, reversal)
+        super().take_units(reversal)
+        if ends:
+            _revoke(reversal)
+
+    def return_units(self, reversal: Reversal) -> None:
+        super().return_units(reversal)
+        _give_back(reversal)
+
+    def take_money(self, reversal: Reversal) -> None:
+        """The order's own period gives first, then those its money was carried to."""
+        missing = reversal.net_minor
+        for period in _family(reversal.order):
+            part = min(missing, period.kept_minor)
+            if part:
+                _refund(reversal, period, part)
+                missing -= part
+        if missing:
+            raise ValueError(f"order {reversal.order.pk} lacks {missing} of its money")
+
+    def return_money(self, reversal: Reversal) -> None:
+        for period in _family(reversal.order):
+            _unrefund(reversal, period)
+
+
+def _include_credits(order: Order, period: SubscriptionPeriod) -> None:
+    """Credits that come with the period, and go with it; once per order."""
+    amount_minor = order.snapshot.get("included_credits_minor", 0)
+    if not amount_minor or period.kind == PeriodKind.TRIAL or "change" in order.snapshot:
+        return
+    ledger.grant(
+        ledger.wallet(order.customer, CREDIT),
+        amount_minor,
+        code=Code.PROMOTION,
+        key=f"order:{order.pk}:included",
+        group=f"order:{order.pk}",
+        occurred_at=period.starts_at,
+        origin=origin_of(order),
+        expires_at=period.ends_at,
+        promotional=True,
+    )
+
+
+def _family(order: Order) -> Iterator[SubscriptionPeriod]:
+    """The period an order paid and those its money was carried to, locked, in that order."""
+    locked = SubscriptionPeriod.objects.select_for_update()
+    period = locked.filter(order=order).first()
+    while period is not None:
+        yield period
+        period = locked.filter(pk=period.carried_to_id).first() if period.carried_to_id else None
+
+
+def _takes_the_rest(product: PlanType, reversal: Reversal) -> bool:
+    """Whether nothing unearned is left of the order once this part has gone."""
+    return reversal.net_minor >= product.unspent_net_minor(reversal.order)
+
+
+def _newest(order: Order) -> SubscriptionPeriod | None:
+    family = list(_family(order)) if order.delivered_at else []
+    return family[-1] if family else None
+
+
+def _freeze(order: Order, cause: str) -> None:
+    """Shut access while it is undecided, if the time it takes is not over anyway."""
+    period = _newest(order)
+    if period is None or period.ends_at <= clock.now():
+        return
+    subscription = subscriptions.lock(period.subscription_id)
+    if cause not in subscription.frozen_by:
+        subscription.frozen_by.append(cause)
+        subscription.save(update_fields=["frozen_by"])
+        entitlements.changed(subscription.customer_id)
+
+
+def _thaw(found: Subscription, cause: str) -> None:
+    subscription = subscriptions.lock(found.pk)
+    subscription.frozen_by = [one for one in subscription.frozen_by if one != cause]
+    subscription.save(update_fields=["frozen_by"])
+    entitlements.changed(subscription.customer_id)
+
+
+def _is_frozen_by(reversal: Reversal) -> bool:
+    return Subscription.objects.filter(frozen_by__contains=[reversal.cause]).exists()
+
+
+def _revoke(reversal: Reversal) -> None:
+    """End the time that was taken back, and with it the subscription if that is its time now."""
+    period = _newest(reversal.order)
+    if period is None or reversal.cause in period.revoked_by:
+        return
+    subscription = subscriptions.lock(period.subscription_id)
+    now = clock.now()
+    is_over = period.ends_at <= now
+    period.revoked_by.append(reversal.cause)
+    period.save(update_fields=["revoked_by"])
+    if not is_over:
+        subscription_periods.end_early(period, now)
+        subscriptions.end(subscription, at=now, stop_rail=True)
+
+
+def _give_back(reversal: Reversal) -> None:
+    """Undo ``_revoke``: the time that is left of what was billed is the customer's again.
+
+    A rail that was told to stop has stopped: what comes back ends with its period.
+    """
+    period = _newest(reversal.order)
+    if period is None or reversal.cause not in period.revoked_by:
+        return
+    subscription = subscriptions.lock(period.subscription_id)
+    period.revoked_by = [one for one in period.revoked_by if one != reversal.cause]
+    period.save(update_fields=["revoked_by"])
+    if period.revoked_by or period.billed_until_at <= clock.now():
+        return
+    later = subscription.periods.filter(starts_at__gte=period.ends_at).exclude(pk=period.pk)
+    if later.exists() or subscription.status != SubscriptionStatus.ENDED:
+        return
+    period.ends_at = period.billed_until_at
+    period.save(update_fields=["ends_at"])
+    subscription.status = SubscriptionStatus.ACTIVE
+    subscription.ended_at = None
+    subscription.cancels_at = period.ends_at
+    subscription.renews = False
+    subscription.save(update_fields=["status", "ended_at", "cancels_at", "renews"])
+    entitlements.changed(subscription.customer_id)
+
+
+def _refund(reversal: Reversal, period: SubscriptionPeriod, amount_minor: int) -> None:
+    """Take money of a period: what is deferred first, then what was earned."""
+    from_deferred = min(amount_minor, period.deferred_minor)
+    legs = [
+        _leg(reversal, period, role, minor)
+        for role, minor in (("deferred", from_deferred), ("sales", amount_minor - from_deferred))
+        if minor
+    ]
+    ledger.post(legs, group=reversal.cause, occurred_at=reversal.occurred_at)
+    period.refunded_minor += amount_minor
+    period.recognised_minor -= amount_minor - from_deferred
+    period.save(update_fields=["refunded_minor", "recognised_minor"])
+
+
+def _unrefund(reversal: Reversal, period: SubscriptionPeriod) -> None:
+    """Give a period back what was taken under this key: deferred, to be earned again."""
+    base = f"{reversal.key}:period:{period.pk}"
+    taken = Transfer.objects.filter(key__in=[f"{base}:deferred", f"{base}:sales"])
+    amount_minor = sum(taken.values_list("amount_minor", flat=True))
+    if not amount_minor or Transfer.objects.filter(key=f"{base}:back").exists():
+        return
+    leg = ledger.Leg(
+        ledger.system_account(reversal.into, period.unit),
+        ledger.system_account("deferred", period.unit),
+        amount_minor,
+        Code.REFUND_FAILED,
+        f"{base}:back",
+    )
+    ledger.post([leg], group=reversal.cause, occurred_at=reversal.occurred_at)
+    period.refunded_minor -= amount_minor
+    period.save(update_fields=["refunded_minor"])
+
+
+def _leg(
+    reversal: Reversal, period: SubscriptionPeriod, role: str, amount_minor: int
+) -> ledger.Leg:
+    return ledger.Leg(
+        ledger.system_account(role, period.unit),
+        ledger.system_account(reversal.into, period.unit),
+        amount_minor,
+        Code.REFUND,
+        f"{reversal.key}:period:{period.pk}:{role}",
+    )
+
+
+products.register(PlanType())
