@@ -8,6 +8,12 @@ from billing.models.lots import Lot, LotUse
 from billing.models.orders import Order, OrderStatus
 from billing.models.payments import Payment, Refund, RefundState, UnappliedPayment
 from billing.models.rails import RailCustomer
+from billing.models.reconciliation import (
+    ItemState,
+    ReconciliationItem,
+    ReconciliationRun,
+    RunOutcome,
+)
 from billing.models.splits import Split
 from billing.models.staff import StaffAction
 from billing.models.subscriptions import (
@@ -27,6 +33,7 @@ __all__ = [
     "HoldLot",
     "HoldState",
     "InboundEvent",
+    "ItemState",
     "Kind",
     "LedgerAccount",
     "Lot",
@@ -36,8 +43,11 @@ __all__ = [
     "Payment",
     "PeriodKind",
     "RailCustomer",
+    "ReconciliationItem",
+    "ReconciliationRun",
     "Refund",
     "RefundState",
+    "RunOutcome",
     "SpendCapPeriod",
     "Split",
     "StaffAction",
