@@ -38,6 +38,9 @@ CREATE INDEX IF NOT EXISTS objects_by_status ON objects (kind, json_extract(data
 CREATE INDEX IF NOT EXISTS objects_by_lookup_key
     ON objects (kind, json_extract(data, '$.lookup_key'));
 
+CREATE INDEX IF NOT EXISTS objects_by_invoice ON objects (kind, json_extract(data, '$.invoice'));
+CREATE INDEX IF NOT EXISTS objects_by_due ON objects (kind, json_extract(private, '$.due_at'));
+
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 
 CREATE TABLE IF NOT EXISTS idempotency (

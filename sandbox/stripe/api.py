@@ -27,6 +27,9 @@ from sandbox.stripe import (
     faults,
     idempotency,
     ids,
+    invoice_acts,
+    invoice_payments,
+    invoices,
     params,
     payment_intents,
     payment_methods,
@@ -35,6 +38,7 @@ from sandbox.stripe import (
     refunds,
     sessions,
     setup_intents,
+    subscriptions,
 )
 from sandbox.stripe.context import Context, open_context
 from sandbox.stripe.errors import StripeError
@@ -49,6 +53,9 @@ NOUNS = (
     disputes,
     endpoints,
     events,
+    invoice_acts,
+    invoice_payments,
+    invoices,
     payment_intents,
     payment_methods,
     prices,
@@ -56,6 +63,7 @@ NOUNS = (
     refunds,
     sessions,
     setup_intents,
+    subscriptions,
 )
 ROUTES = [(route.pattern, route) for noun in NOUNS for route in noun.ROUTES]
 TEST_KEY = re.compile(r"(sk|rk)_test_[A-Za-z0-9_]{8,}")

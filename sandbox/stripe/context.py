@@ -48,6 +48,9 @@ DEFAULTS: dict[str, Any] = {
     "dispute_fee_minor": lambda config: config.dispute_fee_minor,
     "balance_delay_seconds": lambda config: config.balance_delay_seconds,
     "refund_outcome": lambda config: "succeeded",
+    "invoice_finalize_seconds": lambda config: 3600,
+    "retry_days": lambda config: [3, 5, 7],
+    "after_retries": lambda config: "canceled",
     "deliveries": lambda config: "auto",
     "api": lambda config: "up",
 }

@@ -16,7 +16,7 @@ def token(length: int) -> str:
 def new(prefix: str, length: int = 24) -> str:
     """A new id; payments' ids (``pi_3…``, ``ch_3…``) begin with a digit like Stripe's."""
     lead = {"pi": "3", "ch": "3", "py": "3", "re": "3", "pyr": "3", "txn": "3"}.get(prefix, "1")
-    if prefix in {"cus", "prod"}:
+    if prefix in {"cus", "prod", "si"}:
         return f"{prefix}_{token(14)}"
     return f"{prefix}_{lead}{token(length - 1)}"
 

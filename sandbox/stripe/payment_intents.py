@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.store import Json
-from sandbox.stripe import charges, disputes, events, ids, lists
+from sandbox.stripe import charges, disputes, events, ids, lists, payment_methods
 from sandbox.stripe.cards import Card
 from sandbox.stripe.context import Context, copied
 from sandbox.stripe.expand import EXPANDABLE, ref
@@ -40,7 +40,6 @@ UNSET = (
     "payment_method_configuration_details",
     "processing",
     "review",
-    "setup_future_usage",
     "shipping",
     "source",
     "transfer_data",
@@ -71,6 +70,7 @@ def create(context: Context, *, amount: int, currency: str, data: Json) -> Json:
         "payment_method_options": {"card": _card_options(), "us_bank_account": {}},
         "payment_method_types": ["card", "us_bank_account"],
         "receipt_email": data.get("receipt_email"),
+        "setup_future_usage": data.get("setup_future_usage"),
         "statement_descriptor": data.get("statement_descriptor"),
         "statement_descriptor_suffix": data.get("statement_descriptor_suffix"),
         "status": "requires_payment_method",
@@ -103,7 +103,32 @@ def pay_by_card(context: Context, intent: Json, method: Json, card: Card) -> str
         context.tx.save(intent)
         events.emit(context, "payment_intent.requires_action", intent)
         return "requires_action"
-    _charge(context, intent, method, card)
+    _charge(context, intent, method, card, decline=card.decline)
+    return str(intent["status"])
+
+
+def charge_off_session(
+    context: Context,
+    *,
+    customer: str | None,
+    method_id: str,
+    amount: int,
+    currency: str,
+    metadata: Json,
+    description: str | None,
+) -> Json:
+    """A new PaymentIntent, charged at once to a saved card without its owner being there."""
+    data = {"customer": customer, "description": description, "metadata": metadata}
+    intent = create(context, amount=amount, currency=currency, data=data)
+    attempt_off_session(context, intent, method_id)
+    return intent
+
+
+def attempt_off_session(context: Context, intent: Json, method_id: str) -> str:
+    """Try a saved card without its owner: the intent's status after it."""
+    method = context.need("payment_method", method_id)
+    decline = payment_methods.off_session_decline(context, method_id)
+    _charge(context, intent, method, payment_methods.card_of(context, method_id), decline=decline)
     return str(intent["status"])
 
 
@@ -112,7 +137,7 @@ def authenticate(context: Context, intent: Json, card: Card, *, authorised: bool
     method = context.need("payment_method", intent["payment_method"])
     intent["next_action"] = None
     if authorised:
-        _charge(context, intent, method, card, challenged=True)
+        _charge(context, intent, method, card, decline=card.decline, challenged=True)
     else:
         _refuse(context, intent, method, UNAUTHENTICATED, charge=None)
     return str(intent["status"])
@@ -124,9 +149,9 @@ def _charge(
     method: Json,
     card: Card,
     *,
+    decline: tuple[str, str, str] | None,
     challenged: bool = False,
 ) -> None:
-    decline = card.decline
     charge = charges.attempt(context, intent, method, status="failed" if decline else "succeeded")
     if challenged:
         charges.mark_authenticated(charge, authenticated=True)
@@ -201,6 +226,12 @@ def debit_bank(context: Context, intent: Json, method: Json) -> None:
     context.tx.save(intent)
     events.emit(context, "payment_intent.processing", intent)
     events.emit(context, "charge.pending", charge)
+
+
+def describe(context: Context, intent: Json, description: str) -> None:
+    """Say what a payment was for, if nobody has."""
+    intent["description"] = intent["description"] or description
+    context.tx.save(intent)
 
 
 def settle_debit(context: Context, intent: Json, *, succeeded: bool) -> None:

@@ -1,0 +1,89 @@
+"""Billing subscriptions: their first invoice, each new period, changes within one."""
+
+from __future__ import annotations
+
+from sandbox.store import Json
+from sandbox.stripe import (
+    collection,
+    discounts,
+    events,
+    invoice_lines,
+    invoices,
+    subscription_docs,
+)
+from sandbox.stripe.context import Context
+
+
+def period_lines(
+    context: Context, subscription: Json, period: tuple[int, int], *, trial: bool = False
+) -> list[Json]:
+    """A line per item for a whole period."""
+    return [
+        invoice_lines.full_period(context, subscription, item, period, trial=trial)
+        for item in subscription_docs.items_of(subscription)
+    ]
+
+
+def draft(
+    context: Context,
+    subscription: Json,
+    lines: list[Json],
+    *,
+    reason: str,
+    period: tuple[int, int] | None = None,
+    at: int | None = None,
+    tax_minor: int | None = None,
+) -> Json:
+    """An invoice over the lines as it would be made now, not stored yet."""
+    moment = context.now if at is None else at
+    return invoices.build(
+        context,
+        subscription,
+        lines,
+        reason=reason,
+        period=period or (context.now, context.now),
+        discount_ids=subscription_docs.running_discounts(context, subscription, moment),
+        tax_minor=tax_minor,
+    )
+
+
+def issue(context: Context, subscription: Json, invoice: Json, *, later: bool = False) -> Json:
+    """Store the invoice as the subscription's newest; finalise it now or, ``later``, by the clock.
+
+    Discounts that have ended, or work once and just did, are taken off the subscription. The
+    caller tells of the subscription.
+    """
+    delay_seconds = int(context.setting("invoice_finalize_seconds")) if later else None
+    private = {**subscription_docs.private_of(context, subscription), "pending": []}
+    subscription_docs.save(context, subscription, private)
+    collection.create(context, invoice, finalize_after_seconds=delay_seconds)
+    subscription["latest_invoice"] = invoice["id"]
+    _drop_spent(context, subscription, invoice)
+    subscription_docs.save(context, subscription)
+    if not later:
+        collection.finalize(context, invoice)
+    return invoice
+
+
+def _drop_spent(context: Context, subscription: Json, invoice: Json) -> None:
+    used = {taken["discount"] for taken in invoice["total_discount_amounts"]}
+    kept = []
+    for id in subscription["discounts"]:
+        discount = context.need(discounts.KIND, id)
+        spent = discounts.terms(context, id).duration == "once" and id in used
+        if spent or not discounts.in_force(discount, context.now):
+            discounts.finish(context, id)
+        else:
+            kept.append(id)
+    subscription["discounts"] = kept
+
+
+def warn_of_trial_end(context: Context, subscription: Json) -> None:
+    """Tell once that a trial ends within three days."""
+    private = subscription_docs.private_of(context, subscription)
+    end = subscription["trial_end"]
+    if subscription["status"] != "trialing" or private.get("trial_warned"):
+        return
+    if end - subscription_docs.TRIAL_WARNING_SECONDS <= context.now:
+        subscription_docs.save(context, subscription, {**private, "trial_warned": True})
+        events.emit(context, "customer.subscription.trial_will_end", subscription)

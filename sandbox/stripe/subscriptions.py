@@ -1,0 +1,332 @@
+"""Subscriptions: made by the API or by Checkout, shown, listed, ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.store import Json
+from sandbox.stripe import (
+    amounts,
+    collection,
+    discounts,
+    events,
+    invoicing,
+    lists,
+    payment_intents,
+    subscription_docs,
+    subscription_params,
+)
+from sandbox.stripe.context import Context
+from sandbox.stripe.errors import StripeError, card_error, missing
+from sandbox.stripe.expand import EXPANDABLE, ref
+from sandbox.stripe.params import merged
+from sandbox.stripe.periods import DAY_SECONDS, boundary
+from sandbox.stripe.routes import Route
+
+KIND = subscription_docs.KIND
+NO_METHOD = (
+    "This customer has no attached payment source or default payment method. Please consider "
+    "adding a default payment method. For more information, visit "
+    "https://stripe.com/docs/billing/subscriptions/payment-methods-setting#payment-method-priority."
+)
+
+
+def create(context: Context, params: Json) -> Json:
+    """A new subscription with its first invoice, which is paid, or not, as ``payment_behavior``."""
+    customer = context.need("customer", params["customer"], param="customer")
+    lines = [
+        (subscription_params.need_price(context, sent, f"items[{place}]"), sent)
+        for place, sent in enumerate(params["items"])
+    ]
+    currency = lines[0][0]["currency"] if lines else "usd"
+    subscription = subscription_docs.build(context, customer=customer["id"], currency=currency)
+    items = [
+        subscription_docs.item_of(
+            context, subscription["id"], price, quantity=sent.get("quantity", 1)
+        )
+        | {"metadata": merged({}, sent.get("metadata"))}
+        for price, sent in lines
+    ]
+    subscription_params.need_one_cycle(items)
+    subscription_docs.set_items(subscription, items)
+    subscription["metadata"] = merged({}, params.get("metadata"))
+    subscription_params.apply_settings(context, subscription, params)
+    subscription["discounts"] = subscription_params.start_discounts(
+        context, subscription, params.get("discounts", [])
+    )
+    invoice = _begin(context, subscription, trial_end=_trial_end(context, params))
+    _set_end(context, subscription, params)
+    _pay_first(context, invoice, behavior=params.get("payment_behavior", "allow_incomplete"))
+    return context.need(KIND, subscription["id"])
+
+
+def _trial_end(context: Context, params: Json) -> int | None:
+    if "trial_period_days" in params:
+        return int(context.now + params["trial_period_days"] * DAY_SECONDS)
+    end = params.get("trial_end")
+    if end in (None, "now"):
+        return None
+    if end <= context.now:
+        message = "Invalid timestamp: must be an integer Unix timestamp in the future."
+        raise StripeError(message, param="trial_end")
+    return int(end)
+
+
+def _set_end(context: Context, subscription: Json, params: Json) -> None:
+    """A subscription that is to end from the beginning."""
+    if params.get("cancel_at_period_end") or params.get("cancel_at"):
+        stored = context.need(KIND, subscription["id"])
+        schedule_end(context, stored, params)
+        subscription_docs.save(context, stored)
+
+
+def _begin(
+    context: Context,
+    subscription: Json,
+    *,
+    trial_end: int | None,
+    tax_minor: int | None = None,
+) -> Json:
+    """Store the subscription with its period and its first invoice, finalised but not paid."""
+    trial = trial_end is not None
+    period = (context.now, _first_end(context, subscription, trial_end))
+    subscription_docs.set_period(subscription, period)
+    if trial_end is not None:
+        subscription |= {"trial_start": context.now, "trial_end": trial_end}
+        subscription["billing_cycle_anchor"] = trial_end
+    lines = invoicing.period_lines(context, subscription, period, trial=trial)
+    invoice = invoicing.draft(
+        context, subscription, lines, reason="subscription_create", tax_minor=tax_minor
+    )
+    waiting = "incomplete" if invoice["total"] > 0 else "active"
+    subscription["status"] = "trialing" if trial else waiting
+    subscription_docs.insert(context, subscription)
+    events.emit(context, "customer.subscription.created", subscription)
+    invoicing.warn_of_trial_end(context, subscription)
+    return invoicing.issue(context, subscription, invoice)
+
+
+def _first_end(context: Context, subscription: Json, trial_end: int | None) -> int:
+    recurring = subscription_docs.recurring_of(subscription)
+    return boundary(context.now, recurring, 1) if trial_end is None else trial_end
+
+
+def _pay_first(context: Context, invoice: Json, *, behavior: str) -> None:
+    if behavior == "default_incomplete" and invoice["amount_due"]:
+        collection.intent_of(context, invoice)
+        return
+    if invoice["amount_due"] and collection.method_for(context, invoice) is None:
+        raise StripeError(NO_METHOD, code="resource_missing")
+    paid = collection.collect(context, invoice)
+    if not paid and behavior == "error_if_incomplete":
+        raise declined(context, invoice)
+
+
+def declined(context: Context, invoice: Json) -> StripeError:
+    """The 402 of an invoice that could not be paid; raising it undoes the whole request."""
+    error = collection.intent_of(context, invoice)["last_payment_error"]
+    if error is None:
+        return StripeError(NO_METHOD, status=402, type="card_error", code="resource_missing")
+    decline = (error["code"], error.get("decline_code", error["code"]), error["message"])
+    return card_error(decline, payment_method=error["payment_method"])
+
+
+def first_invoice_amounts(
+    context: Context,
+    *,
+    items: list[Json],
+    discount: Json | None,
+    automatic_tax: bool,
+    trial_days: int | None,
+    tax_minor: int | None,
+) -> tuple[int, int, int, int]:
+    """(subtotal, discount, tax, total) of a first invoice over ``items`` of ``price, quantity``.
+
+    All zero with a trial. ``tax_minor`` fixes the tax; ``discount`` is a Checkout session's.
+    """
+    if trial_days:
+        return 0, 0, 0, 0
+    prices = [context.need("price", item["price"]) for item in items]
+    products = discount and context.tx.private("coupon", discount["coupon"]).get("products")
+    lines = [
+        amounts.Line(
+            subtotal=price["unit_amount"] * item["quantity"],
+            discountable=products is None or price["product"] in products,
+        )
+        for price, item in zip(prices, items, strict=True)
+    ]
+    if discount is not None:
+        percent_off, amount_off = discount["percent_off"], discount["amount_off"]
+        amounts.apply_discount(lines, percent_off=percent_off, amount_off=amount_off)
+    rate_bps = int(context.setting("tax_bps")) if automatic_tax else 0
+    amounts.apply_tax(lines, rate_bps=rate_bps, exact_minor=tax_minor)
+    return (
+        sum(line.subtotal for line in lines),
+        sum(line.discount for line in lines),
+        sum(line.tax for line in lines),
+        sum(line.total for line in lines),
+    )
+
+
+def create_from_checkout(
+    context: Context,
+    *,
+    session: Json,
+    items: list[Json],
+    trial_days: int | None,
+    discount: Json | None,
+    metadata: Json,
+    payment_method: str | None,
+    intent: Json | None,
+) -> Json:
+    """The subscription that a completed Checkout Session begins, its first invoice paid.
+
+    ``items`` are dictionaries of ``price`` (id) and ``quantity``, ``discount`` is the session's
+    (its coupon's use is counted by Checkout) and ``intent`` has succeeded over the amount of
+    ``first_invoice_amounts``; None when nothing was to be paid.
+    """
+    prices = [context.need("price", item["price"]) for item in items]
+    subscription = subscription_docs.build(
+        context, customer=session["customer"], currency=prices[0]["currency"]
+    )
+    made = [
+        subscription_docs.item_of(context, subscription["id"], price, quantity=item["quantity"])
+        for price, item in zip(prices, items, strict=True)
+    ]
+    subscription_docs.set_items(subscription, made)
+    subscription |= {"default_payment_method": payment_method, "metadata": metadata}
+    enabled = session["automatic_tax"]["enabled"]
+    subscription["automatic_tax"] = subscription_docs.tax_shown(enabled=enabled)
+    if discount is not None:
+        started = discounts.start(
+            context,
+            coupon=discount["coupon"],
+            customer=session["customer"],
+            subscription=subscription["id"],
+            promotion_code=discount["promotion_code"],
+            checkout_session=session["id"],
+            id=discount["id"],
+        )
+        subscription["discounts"] = [started["id"]]
+    tax_minor = context.tx.private("checkout.session", session["id"]).get("tax_minor")
+    trial_end = context.now + trial_days * DAY_SECONDS if trial_days else None
+    invoice = _begin(
+        context, subscription, trial_end=trial_end, tax_minor=None if trial_end else tax_minor
+    )
+    if intent is None:
+        collection.settle(context, invoice, None)
+    else:
+        collection.add_payment(context, invoice, intent)
+        payment_intents.describe(context, intent, "Subscription creation")
+        collection.settle(context, invoice, intent)
+    return context.need(KIND, subscription["id"])
+
+
+def schedule_end(context: Context, subscription: Json, params: Json) -> None:
+    """Plan the end (``cancel_at_period_end``, ``cancel_at``) or call it off; the caller saves."""
+    if "cancel_at_period_end" not in params and "cancel_at" not in params:
+        return
+    period_end = subscription_docs.period_of(subscription)[1]
+    at = params.get("cancel_at")
+    at_period_end = params.get("cancel_at_period_end", False)
+    if at_period_end or at in ("min_period_end", "max_period_end"):
+        at = period_end
+    if at is not None and at <= context.now:
+        raise StripeError("`cancel_at` must be a timestamp in the future.", param="cancel_at")
+    requested = {"canceled_at": context.now, "reason": "cancellation_requested"}
+    if at is None:
+        requested = {"canceled_at": None, "reason": None}
+    elif subscription["cancel_at"] is not None:
+        requested["canceled_at"] = subscription["canceled_at"]
+    subscription |= {"cancel_at": at, "cancel_at_period_end": at_period_end}
+    subscription["canceled_at"] = requested["canceled_at"]
+    subscription["cancellation_details"]["reason"] = requested["reason"]
+
+
+def need_live(context: Context, id: str) -> Json:
+    """The subscription if it has not ended. Raises StripeError otherwise."""
+    subscription = context.need(KIND, id)
+    if subscription["status"] in subscription_docs.ENDED:
+        if subscription["status"] == "canceled":
+            raise missing(KIND, id)
+        message = "This subscription has expired: its first invoice was never paid."
+        raise StripeError(message)
+    return subscription
+
+
+def cancel(context: Context, params: Json, id: str) -> Json:
+    """End the subscription now; nothing is given back."""
+    subscription = need_live(context, id)
+    subscription["cancellation_details"].update(params.get("cancellation_details", {}))
+    subscription |= {"cancel_at": None, "cancel_at_period_end": False}
+    collection.end(context, subscription, reason="cancellation_requested")
+    return subscription
+
+
+def cancel_all_of(context: Context, customer: str) -> None:
+    """End every subscription of a customer, as when the customer is deleted."""
+    mine = "json_extract(data, '$.customer') = ?"
+    for subscription in context.tx.find(KIND, mine, (customer,)):
+        if subscription["status"] not in subscription_docs.ENDED:
+            cancel(context, {}, subscription["id"])
+
+
+def retrieve(context: Context, params: Json, id: str) -> Json:
+    """One subscription, its prices as they are today."""
+    return subscription_docs.refreshed(context, context.need(KIND, id))
+
+
+def listing(context: Context, params: Json) -> Json:
+    """Subscriptions, newest first; without a ``status`` those that have ended are left out."""
+    filters = lists.Filter()
+    for name in ("customer", "collection_method"):
+        filters.field(name, params.get(name))
+    status = params.get("status")
+    if status is None:
+        filters.where("json_extract(data, '$.status') <> 'canceled'")
+    elif status == "ended":
+        filters.among("status", list(subscription_docs.ENDED))
+    elif status != "all":
+        filters.field("status", status)
+    priced = (
+        "EXISTS (SELECT 1 FROM json_each(data, '$.items.data') AS item "
+        "WHERE json_extract(item.value, '$.price.id') = ?)"
+    )
+    for name in ("price", "plan"):
+        if name in params:
+            filters.where(priced, params[name])
+    for name in ("current_period_start", "current_period_end"):
+        for operator, moment in params.get(name, {}).items():
+            path = f"json_extract(data, '$.items.data[0].{name}')"
+            filters.where(f"{path} {lists.OPERATORS[operator]} ?", moment)
+    page = lists.page(context, KIND, params, "/v1/subscriptions", filters=filters)
+    page["data"] = [subscription_docs.refreshed(context, one) for one in page["data"]]
+    return page
+
+
+def _of_customer(context: Context, customer: Json, value: Any) -> Json:
+    page = listing(context, {"customer": customer["id"]})
+    return {**page, "url": f"/v1/customers/{customer['id']}/subscriptions"}
+
+
+EXPANDABLE[KIND] = {
+    "customer": ref("customer"),
+    "default_payment_method": ref("payment_method"),
+    "discounts": lambda context, subscription, value: [
+        context.tx.get("discount", id) if isinstance(id, str) else id for id in value
+    ],
+    "latest_invoice": ref("invoice"),
+    "pending_setup_intent": ref("setup_intent"),
+    "schedule": ref("subscription_schedule"),
+}
+EXPANDABLE["plan"] = {"product": ref("product")}
+EXPANDABLE["customer"]["subscriptions"] = _of_customer
+
+BASE = "/v1/subscriptions"
+
+ROUTES = [
+    Route("POST", BASE, create, subscription_params.CREATE, ("customer", "items")),
+    Route("GET", BASE, listing, subscription_params.LIST),
+    Route("GET", f"{BASE}/:id", retrieve),
+    Route("DELETE", f"{BASE}/:id", cancel, subscription_params.CANCEL),
+]
