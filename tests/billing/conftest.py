@@ -12,7 +12,7 @@ from django.core.cache import cache
 from common import doorbell
 from tests.accounts.factories import PersonClient, signed_in
 from tests.billing.callers import QUEUE, Bell
-from tests.billing.fakes import FakeRail, only_rail
+from tests.billing.fakes import FakeRail, FakeRenewingRail, only_rail
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +27,14 @@ def _clean_cache() -> Iterator[None]:
 def rail() -> Iterator[FakeRail]:
     """The only rail there is."""
     fake = FakeRail()
+    with only_rail(fake):
+        yield fake
+
+
+@pytest.fixture
+def renewing_rail() -> Iterator[FakeRenewingRail]:
+    """The only rail there is; it renews subscriptions by itself."""
+    fake = FakeRenewingRail()
     with only_rail(fake):
         yield fake
 
