@@ -21,6 +21,7 @@ from billing.services import (
     dunning,
     fulfilment,
     inbox,
+    plan_changes,
     prepaid,
     rails,
     refunds,
@@ -86,6 +87,7 @@ def keep_subscriptions() -> None:
     """End prepaid time that is over, remind and suspend who has not paid, book what was earned."""
     prepaid.end_over()
     dunning.run()
+    plan_changes.settle_left_over()
     _until_none(subscription_periods.recognise_due)
 
 

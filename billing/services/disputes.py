@@ -105,6 +105,37 @@ def cover(payment: Payment) -> None:
         dispute.save()
 
 
+@transaction.atomic
+def correct(payment_id: UUID, claim: Claim) -> Dispute:
+    """Bring our row to a claim even where it says less than we had booked; staff decided so.
+
+    What was frozen is given back and frozen anew, so that amounts, units and cash follow the
+    claim to the cent, whatever they were. Repeating it changes nothing.
+    """
+    payment = refund_booking.lock(payment_id)
+    dispute = Dispute.objects.select_for_update().get(
+        rail=payment.rail, external_id=claim.external_id
+    )
+    dispute.payment = payment
+    if dispute.is_frozen:
+        _restore(payment, dispute)
+        dispute.save()  # what is frozen is asked of the database
+    dispute.freezes += 1  # keys of what was taken back are not used again
+    dispute.amount_minor = claim.amount_minor
+    _take_cash_back(payment, dispute, claim)
+    _move_cash(payment, dispute, claim)
+    dispute.state = claim.state
+    dispute.provider_status = claim.provider_status
+    if claim.state in (DisputeState.OPEN, DisputeState.LOST):
+        _freeze(payment, dispute)
+    if claim.state == DisputeState.LOST:
+        reversals.take_units(_part(payment, dispute))
+    closed = claim.state in (DisputeState.WON, DisputeState.LOST)
+    dispute.closed_at = (dispute.closed_at or clock.now()) if closed else None
+    dispute.save()
+    return dispute
+
+
 def _is_outdated(dispute: Dispute, claim: Claim) -> bool:
     """Whether we know more than the claim: more money moved, or as much and a later state."""
     known = (dispute.withdrawn_minor, dispute.reinstated_minor, dispute.fee_minor)
@@ -154,18 +185,32 @@ def _restore(payment: Payment, dispute: Dispute) -> None:
 
 def _move_cash(payment: Payment, dispute: Dispute, claim: Claim) -> None:
     """Book what the provider took from our balance or gave back since we last looked."""
-    clearing = rails.of(payment).clearing
-    for name, source, target, seen in (
-        ("withdrawn", DISPUTED, clearing, claim.withdrawn_minor),
-        ("reinstated", clearing, DISPUTED, claim.reinstated_minor),
-        ("fee", "provider_fee", clearing, claim.fee_minor),
-    ):
-        field = f"{name}_minor"
-        more = seen - getattr(dispute, field)
+    for name, source, target, seen in _cash(payment, claim):
+        more = seen - getattr(dispute, f"{name}_minor")
         if more > 0:
             code = Code.FEE if name == "fee" else Code.DISPUTE
             _book(dispute, source, target, more, code, f"{name}:{seen}")
-            setattr(dispute, field, seen)
+            setattr(dispute, f"{name}_minor", seen)
+
+
+def _take_cash_back(payment: Payment, dispute: Dispute, claim: Claim) -> None:
+    """Unbook what the provider, as it turns out, never took or gave back."""
+    for name, source, target, seen in _cash(payment, claim):
+        less = getattr(dispute, f"{name}_minor") - seen
+        if less > 0:
+            code = Code.FEE if name == "fee" else Code.DISPUTE
+            _book(dispute, target, source, less, code, f"{name}:{seen}:back")
+            setattr(dispute, f"{name}_minor", seen)
+
+
+def _cash(payment: Payment, claim: Claim) -> tuple[tuple[str, str, str, int], ...]:
+    """What is counted, from where to where it moves, and how much of it there was."""
+    clearing = rails.of(payment).clearing
+    return (
+        ("withdrawn", DISPUTED, clearing, claim.withdrawn_minor),
+        ("reinstated", clearing, DISPUTED, claim.reinstated_minor),
+        ("fee", "provider_fee", clearing, claim.fee_minor),
+    )
 
 
 def _book(

@@ -8,7 +8,7 @@ CONTRIBUTING, "Adding a rail").
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -41,12 +41,36 @@ class RefundAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One item that reconciliation found to differ, and what was done about it."""
+    """One thing in which our books and the provider's differ: ``<what it is>_<what is wrong>``.
+
+    ``is_safe``: repair does no more than a lost message should have done. ``remedy`` says what
+    repair will do, and is empty when nothing can be done here; ``advice`` what a person should.
+    """
 
     kind: str
     subject: str
     detail: str
-    repaired: bool
+    ours: str = ""
+    theirs: str = ""
+    is_safe: bool = False
+    remedy: str = ""
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A difference as it is now, and the act that puts it right.
+
+    The act calls no provider, so that it may be rehearsed, and logged in its own transaction. It
+    is None where the finding has no remedy.
+    """
+
+    finding: Finding
+    act: Callable[[], object] | None = None
+
+
+# Told how many things were compared since the last time.
+Tell = Callable[[int], None]
 
 
 class Rail(ABC):
@@ -95,9 +119,27 @@ class Rail(ABC):
         """Mirror what is sold to the provider, idempotently; returns what was changed."""
         return []
 
-    def reconcile(self, since: datetime) -> list[Finding]:
-        """Read the provider's own books since then; settle what was lost, name what differs."""
-        return []
+    def reconcile(self, since: datetime, until: datetime, tell: Tell) -> Iterator[Finding]:
+        """Read the provider's own books of that time and name what differs; changes nothing.
+
+        Oldest first, and lazily: what was named before may be repaired before the next is read.
+        Raises RailUnavailable.
+        """
+        return iter(())
+
+    def compare_balance(self) -> Finding | None:
+        """Whether all that this rail ever moved adds up to what the provider holds for us now.
+
+        Asked when no single difference is known. Raises RailUnavailable.
+        """
+        return None
+
+    def look_again(self, kind: str, subject: str) -> Repair | None:
+        """A difference that was named before, read anew; None when nothing differs any more.
+
+        Raises RailUnavailable. Not inside a transaction.
+        """
+        return None
 
 
 _RAILS: dict[str, Rail] = {}

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import User
-from billing.errors import NotRefundable, RailUnavailable
+from billing.errors import IdempotencyMismatch, NotRefundable, RailUnavailable
 from billing.models import Payment, Refund, RefundState
 from billing.money import share_half_even
 from billing.services import (
@@ -104,16 +104,20 @@ def send(refund_id: UUID) -> None:
 
 
 @transaction.atomic
-def record(refund_id: UUID, answer: RefundAnswer) -> Refund:
+def record(refund_id: UUID, answer: RefundAnswer, *, even_back: bool = False) -> Refund:
     """Bring a refund to what the provider says of it now; repeating an answer changes nothing.
 
     Nor does an answer that was read before a later one: a refund that a provider has named goes
-    from sent over succeeded to failed, and never back.
+    from sent over succeeded to failed, and never back, unless staff decided so (``even_back``).
     """
     known = Refund.objects.only("payment_id").get(pk=refund_id)
     payment = refund_booking.lock(known.payment_id)
     refund = Refund.objects.select_for_update().get(pk=refund_id)
-    if refund.external_id and _COURSE.index(answer.state) < _COURSE.index(refund.state):
+    if answer.external_id and refund.external_id not in (None, answer.external_id):
+        # Made twice, and both told us at once: trying again takes this one in as another refund.
+        raise IdempotencyMismatch(f"This refund is {refund.external_id} already.")
+    is_back = _COURSE.index(answer.state) < _COURSE.index(refund.state)
+    if refund.external_id and is_back and not even_back:
         return refund
     refund.external_id = answer.external_id or refund.external_id
     if answer.state == RefundState.FAILED:

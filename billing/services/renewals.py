@@ -21,6 +21,7 @@ def order_for(charge: Charge, term: Term) -> tuple[Order | None, str]:
     The order the customer placed if it fits, else a new one: the money came for time that the
     rail has sold and goes on selling, so it is never left without its subscription.
     """
+    _wait_for_turn(charge.customer, term)
     subscription = subscriptions.lock_external(term.rail, term.subscription_id)
     customer = subscription.customer if subscription else charge.customer
     refusal = _refusal(subscription, customer, charge.customer, term)
@@ -40,11 +41,11 @@ def settle_free(
 
     None when it is not one of our plans, or is delivered already.
     """
+    _wait_for_turn(customer, term)
     subscription = subscriptions.lock_external(term.rail, term.subscription_id)
     owner = subscription.customer if subscription else customer
     if owner is None:
         return None
-    subscriptions.wait_for_turn(owner)
     if _refusal(subscription, owner, owner, term) or _ordered(owner, term):
         return None
     order = _placed(owner, subscription, term, None) or _new_order(owner, term, list_price)
@@ -52,6 +53,15 @@ def settle_free(
     orders.close(order, discount_minor=order.subtotal_minor, tax_minor=0, paid_at=occurred_at)
     fulfilment.try_deliver(order)
     return order
+
+
+def _wait_for_turn(payer: Customer | None, term: Term) -> None:
+    """The customer is locked before anything of theirs: every act here goes in that order."""
+    known = Subscription.objects.filter(rail=term.rail, external_id=term.subscription_id)
+    found = known.select_related("customer").first()
+    owner = found.customer if found else payer
+    if owner is not None:
+        subscriptions.wait_for_turn(owner)
 
 
 def _refusal(

@@ -112,6 +112,10 @@ def record(standing: Standing) -> Subscription | None:
     subscription = lock_external(standing.rail, standing.external_id)
     if subscription is None:
         return None
+    if subscription.status == SubscriptionStatus.ENDED or not subscription.renews:
+        # Ended here first, or left to run out: what the rail charges for it no longer is this.
+        _hear_of_end(subscription, standing)
+        return subscription
     was = subscription.status
     _take_terms(subscription, standing)
     _take_status(subscription, standing)
@@ -120,6 +124,12 @@ def record(standing: Standing) -> Subscription | None:
     if was != subscription.status:
         notifiers.tell(f"subscription_{subscription.status}", subscription)
     return subscription
+
+
+def _hear_of_end(subscription: Subscription, standing: Standing) -> None:
+    if standing.status == SubscriptionStatus.ENDED and subscription.stop_requested_at:
+        subscription.stop_requested_at = None
+        subscription.save(update_fields=["stop_requested_at"])
 
 
 def lock_external(rail: str, external_id: str) -> Subscription | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import stripe
 
 from billing import catalogue
 from billing.money import USD, Money
+from billing.plans import Plan
 from billing.rails.card.client import reachable
 
 _KNOWN: set[str] = set()
@@ -21,8 +24,21 @@ def ensure_product(kind: str, slug: str, name: str) -> str:
     return product_id
 
 
+def ensure_price(product_id: str, interval: str, price: Money) -> str:
+    """The recurring Stripe price of a plan; made if it is missing or costs something else now."""
+    lookup_key = price_key(product_id, interval, price)
+    with reachable():
+        _price(product_id, lookup_key, price, interval)
+        return stripe.Price.list(lookup_keys=[lookup_key], limit=1).data[0].id
+
+
+def price_key(product_id: str, interval: str, price: Money) -> str:
+    """The name under which Stripe keeps today's price of something that recurs."""
+    return f"{product_id}_{interval}_{price.asset.code.lower()}"
+
+
 def sync() -> list[str]:
-    """Mirror every card-priced package to Stripe; returns what was made or changed.
+    """Mirror every card-priced package and plan to Stripe; returns what was made or changed.
 
     Idempotent: products have our own ids, prices are found by lookup key. A changed price is a new
     one that takes the lookup key over; the old one is archived, as Stripe's prices never change.
@@ -36,6 +52,23 @@ def sync() -> list[str]:
                 changed += _product(product_id, pack.name)
                 changed += _price(product_id, f"{product_id}_usd", price)
         changed += _product("credit_pack_custom", "Credits")
+        for plan in catalogue.current().plans:
+            changed += _plan(plan)
+    return changed
+
+
+def _plan(plan: Plan) -> list[str]:
+    """A plan is a product, and a recurring price per interval."""
+    changed: list[str] = []
+    product_id = f"plan_{plan.slug}"
+    for offer in catalogue.current().offers(plan.slug, USD):
+        changed += _product(product_id, plan.name)
+        changed += _price(
+            product_id,
+            price_key(product_id, offer.interval, offer.price),
+            offer.price,
+            offer.interval,
+        )
     return changed
 
 
@@ -62,7 +95,9 @@ def _make_product(product_id: str, name: str) -> list[str]:
     return [f"product {product_id} made"]
 
 
-def _price(product_id: str, lookup_key: str, price: Money) -> list[str]:
+def _price(
+    product_id: str, lookup_key: str, price: Money, interval: str | None = None
+) -> list[str]:
     found = stripe.Price.list(lookup_keys=[lookup_key], limit=1).data
     currency = price.asset.code.lower()
     if (
@@ -75,6 +110,7 @@ def _price(product_id: str, lookup_key: str, price: Money) -> list[str]:
         )
     ):
         return []
+    terms: dict[str, Any] = {"recurring": {"interval": interval}} if interval else {}
     stripe.Price.create(
         product=product_id,
         currency=currency,
@@ -82,6 +118,7 @@ def _price(product_id: str, lookup_key: str, price: Money) -> list[str]:
         tax_behavior="exclusive",
         lookup_key=lookup_key,
         transfer_lookup_key=True,
+        **terms,
     )
     if found:
         stripe.Price.modify(found[0].id, active=False)

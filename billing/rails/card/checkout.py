@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from billing.models import Order, OrderStatus, Payment
 from billing.money import asset
-from billing.rails.card import catalogue_sync, customers, objects
+from billing.rails.card import catalogue_sync, customers, fees, objects, subscriptions
 from billing.rails.card.client import reachable
 from billing.services import orders, payments
 from billing.services.charges import Charge
@@ -39,20 +39,28 @@ def open_page(order: Order) -> PayPage:
 
 
 def settle(session: objects.Object) -> None:
-    """Bring our order to what a payment-mode session says today; repeating it changes nothing.
+    """Bring our order to what a session says today; repeating it changes nothing.
 
-    Other modes settle by their invoices. An unpaid complete session is a debit that is still on
-    its way: nothing is delivered before the money is there.
+    One for a subscription settles by its invoice. An unpaid complete session is a debit that is
+    still on its way: nothing is delivered before the money is there.
     """
-    if session["mode"] != "payment":
+    if session["status"] == "expired":
+        _lapse(session, OrderStatus.EXPIRED)
+    elif session["mode"] == "subscription":
+        _settle_subscription(session)
+    elif session["mode"] != "payment":
         return
-    if session["payment_status"] == "paid":
+    elif session["payment_status"] == "paid":
         payment = payments.settle(_charge(session, order_id(session)))
-        _book_fee(payment.pk, session)
+        fees.book(payment.pk, session["payment_intent"].get("latest_charge"))
     elif is_free(session):
         _complete_free(session)
-    elif session["status"] == "expired":
-        _lapse(session, OrderStatus.EXPIRED)
+
+
+def _settle_subscription(session: objects.Object) -> None:
+    subscription_id = objects.id_of(session["subscription"])
+    if session["status"] == "complete" and subscription_id is not None:
+        subscriptions.sync(subscription_id, invoice_id=objects.id_of(session["invoice"]))
 
 
 def fail(session: objects.Object) -> None:
@@ -65,10 +73,19 @@ def payment_of(payment_intent_id: str) -> Payment | None:
     """Our payment of a PaymentIntent, settled now if its own event is late; None if not ours."""
     known = Payment.objects.filter(rail="card", external_id=payment_intent_id)
     if not known.exists():
-        session = objects.session_of_payment(payment_intent_id)
-        if session is not None:
-            settle(session)
+        settle_payment(payment_intent_id)
     return known.first()
+
+
+def settle_payment(payment_intent_id: str) -> None:
+    """Settle what a PaymentIntent was for: a session's order or an invoice's subscription."""
+    session = objects.session_of_payment(payment_intent_id)
+    if session is not None:
+        settle(session)
+        return
+    invoice = objects.invoice_of_payment(payment_intent_id)
+    if invoice is not None:
+        subscriptions.sync_invoice(invoice)
 
 
 def is_free(session: objects.Object) -> bool:
@@ -112,13 +129,20 @@ def _lapse(session: objects.Object, status: OrderStatus) -> None:
 
 
 def _parameters(order: Order, product_id: str) -> dict[str, Any]:
-    success = settings.PUBLIC_URL + reverse("billing:success", args=[order.pk])
-    cancel = settings.PUBLIC_URL + reverse("billing:cancelled", args=[order.pk])
     names = {"order_id": str(order.pk)}
-    return {
-        "mode": "payment",
+    shared = {
         "client_reference_id": str(order.pk),
         "metadata": names,
+        "allow_promotion_codes": True,
+        "automatic_tax": {"enabled": settings.STRIPE_AUTOMATIC_TAX},
+        "customer_update": {"address": "auto"} if settings.STRIPE_AUTOMATIC_TAX else {},
+        "success_url": settings.PUBLIC_URL + reverse("billing:success", args=[order.pk]),
+        "cancel_url": settings.PUBLIC_URL + reverse("billing:cancelled", args=[order.pk]),
+    }
+    if order.recurring:
+        return shared | _recurring(order, product_id, order.recurring, names)
+    return shared | {
+        "mode": "payment",
         "payment_intent_data": {"metadata": names},
         "line_items": [
             {
@@ -131,11 +155,20 @@ def _parameters(order: Order, product_id: str) -> dict[str, Any]:
                 },
             }
         ],
-        "allow_promotion_codes": True,
-        "automatic_tax": {"enabled": settings.STRIPE_AUTOMATIC_TAX},
-        "customer_update": {"address": "auto"} if settings.STRIPE_AUTOMATIC_TAX else {},
-        "success_url": success,
-        "cancel_url": cancel,
+    }
+
+
+def _recurring(
+    order: Order, product_id: str, terms: dict[str, Any], names: dict[str, str]
+) -> dict[str, Any]:
+    price_id = catalogue_sync.ensure_price(product_id, terms["interval"], order.subtotal)
+    trial: dict[str, Any] = {}
+    if terms["trial_days"]:
+        trial = {"trial_period_days": terms["trial_days"]}
+    return {
+        "mode": "subscription",
+        "subscription_data": {"metadata": names, **trial},
+        "line_items": [{"quantity": 1, "price": price_id}],
     }
 
 
@@ -155,14 +188,3 @@ def _charge(session: objects.Object, for_order: UUID | None) -> Charge:
         customer=customers.known_as(objects.id_of(session["customer"])),
         order_id=for_order,
     )
-
-
-def _book_fee(payment_id: UUID, session: objects.Object) -> None:
-    book_fee_of(payment_id, session["payment_intent"].get("latest_charge"))
-
-
-def book_fee_of(payment_id: UUID, charge: objects.Object | None) -> None:
-    """Book Stripe's fee of a charge, once its balance transaction is there."""
-    transaction = (charge or {}).get("balance_transaction")
-    if isinstance(transaction, dict):
-        payments.book_fee(payment_id, transaction["fee"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from billing.models import InboundEvent, Refund
-from billing.rails.card import checkout, disputes, objects, refunds
+from billing.rails.card import checkout, disputes, fees, objects, refunds, subscriptions
 from billing.services.rails import Handler
 
 
@@ -18,10 +18,26 @@ def on_session_failed(event: InboundEvent) -> None:
 
 
 def on_payment(event: InboundEvent) -> None:
-    """A payment succeeded: settle its session if that event is late or lost."""
-    session = objects.session_of_payment(event.object_id)
-    if session is not None:
-        checkout.settle(session)
+    """A payment succeeded: settle what it was for if that event is late or lost."""
+    checkout.settle_payment(event.object_id)
+
+
+def on_invoice(event: InboundEvent) -> None:
+    """An invoice was made, paid, not paid or voided: so is its subscription."""
+    subscriptions.sync_invoice(objects.invoice(event.object_id))
+
+
+def on_subscription(event: InboundEvent) -> None:
+    """A subscription began, changed, or ended."""
+    subscriptions.sync(event.object_id)
+
+
+def on_schedule(event: InboundEvent) -> None:
+    """What a subscription is scheduled to become changed."""
+    schedule = objects.schedule(event.object_id)
+    subscription_id = objects.id_of(schedule["subscription"] or schedule["released_subscription"])
+    if subscription_id is not None:
+        subscriptions.sync(subscription_id)
 
 
 def on_charge(event: InboundEvent) -> None:
@@ -33,7 +49,7 @@ def on_charge(event: InboundEvent) -> None:
     # The session's own handler may be settling it at this moment, from a state without the fee.
     payment = checkout.payment_of(intent_id)
     if payment is not None:
-        checkout.book_fee_of(payment.pk, charge)
+        fees.book(payment.pk, charge)
 
 
 def on_charge_refunded(event: InboundEvent) -> None:
@@ -65,6 +81,23 @@ HANDLERS: dict[str, Handler] = {
     "checkout.session.async_payment_failed": on_session_failed,
     "checkout.session.expired": on_session,
     "payment_intent.succeeded": on_payment,
+    "invoice.paid": on_invoice,
+    "invoice.payment_succeeded": on_invoice,
+    "invoice.payment_failed": on_invoice,
+    "invoice.finalized": on_invoice,
+    "invoice.voided": on_invoice,
+    "invoice.marked_uncollectible": on_invoice,
+    "customer.subscription.created": on_subscription,
+    "customer.subscription.updated": on_subscription,
+    "customer.subscription.deleted": on_subscription,
+    "customer.subscription.paused": on_subscription,
+    "customer.subscription.resumed": on_subscription,
+    "customer.subscription.trial_will_end": on_subscription,
+    "subscription_schedule.created": on_schedule,
+    "subscription_schedule.updated": on_schedule,
+    "subscription_schedule.released": on_schedule,
+    "subscription_schedule.canceled": on_schedule,
+    "subscription_schedule.completed": on_schedule,
     "charge.succeeded": on_charge,
     "charge.updated": on_charge,
     "charge.refunded": on_charge_refunded,

@@ -38,6 +38,56 @@ def session_of_payment(payment_intent_id: str) -> Object | None:
     return checkout_session(page.data[0].id) if page.data else None
 
 
+def subscription(subscription_id: str) -> Object:
+    """A subscription with its newest invoice and what it is scheduled to become."""
+    with reachable():
+        return dict(
+            stripe.Subscription.retrieve(
+                subscription_id, expand=["latest_invoice", "schedule"]
+            ).to_dict()
+        )
+
+
+def schedule(schedule_id: str) -> Object:
+    """A subscription schedule."""
+    with reachable():
+        return dict(stripe.SubscriptionSchedule.retrieve(schedule_id).to_dict())
+
+
+def invoice(invoice_id: str) -> Object:
+    """An invoice with its payments."""
+    with reachable():
+        return dict(stripe.Invoice.retrieve(invoice_id, expand=["payments"]).to_dict())
+
+
+def invoice_of_payment(payment_intent_id: str) -> Object | None:
+    """The invoice that a PaymentIntent pays, if it pays one."""
+    with reachable():
+        page = stripe.InvoicePayment.list(
+            payment={"type": "payment_intent", "payment_intent": payment_intent_id}, limit=1
+        )
+    return invoice(str(id_of(page.data[0].to_dict()["invoice"]))) if page.data else None
+
+
+def invoice_lines(found: Object) -> list[Object]:
+    """Every line of an invoice; it carries the first ten with it."""
+    if not found["lines"]["has_more"]:
+        return list(found["lines"]["data"])
+    with reachable():
+        page = stripe.Invoice.list_lines(found["id"], limit=100)
+        return [dict(one.to_dict()) for one in page.auto_paging_iter()]
+
+
+def payment_intent(payment_intent_id: str) -> Object:
+    """A PaymentIntent with its charge and what Stripe kept of it."""
+    with reachable():
+        return dict(
+            stripe.PaymentIntent.retrieve(
+                payment_intent_id, expand=["latest_charge.balance_transaction"]
+            ).to_dict()
+        )
+
+
 def charge(charge_id: str) -> Object:
     """A charge with its balance transaction, which is null until Stripe has made it."""
     with reachable():
@@ -71,6 +121,24 @@ def sessions_since(since: datetime) -> Iterator[Object]:
         )
         for session in page.auto_paging_iter():
             yield dict(session.to_dict())
+
+
+def subscriptions() -> Iterator[Object]:
+    """Every subscription there is or was, newest first."""
+    with reachable():
+        page = stripe.Subscription.list(status="all", limit=100)
+        for one in page.auto_paging_iter():
+            yield dict(one.to_dict())
+
+
+def invoices_since(since: datetime) -> Iterator[Object]:
+    """Paid invoices created since then, newest first."""
+    with reachable():
+        page = stripe.Invoice.list(
+            created={"gte": int(since.timestamp())}, status="paid", limit=100
+        )
+        for one in page.auto_paging_iter():
+            yield dict(one.to_dict())
 
 
 def disputes_since(since: datetime) -> Iterator[Object]:

@@ -6,22 +6,27 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from accounts.models import Customer
-from billing.models import InboundEvent, Order, Refund
+from billing.models import InboundEvent, Order, Refund, Subscription
 from billing.money import USD
+from billing.plans import Offer
 from billing.rails.card import (
     catalogue_sync,
+    changes,
     checkout,
     customers,
     mirror,
     objects,
     reconcile,
     refunds,
+    self_service,
+    subscriptions,
 )
 from billing.rails.card.handlers import HANDLERS
-from billing.services.rails import Finding, Handler, PayPage, Rail, RefundAnswer
+from billing.services.rails import Finding, Handler, PayPage, RefundAnswer
+from billing.services.renewing import ChangeCost, RenewingRail
 
 
-class CardRail(Rail):
+class CardRail(RenewingRail):
     """Cards and what else Stripe Checkout offers, in dollars."""
 
     name = "card"
@@ -52,8 +57,42 @@ class CardRail(Rail):
         if order.external_id:
             checkout.settle(objects.checkout_session(order.external_id))
 
+    def refresh_subscription(self, subscription: Subscription) -> None:
+        subscriptions.sync(subscription.external_id)
+
+    def cost_of_change(self, subscription: Subscription, offer: Offer, at: datetime) -> ChangeCost:
+        return changes.cost(subscription, offer, at)
+
+    def change_now(
+        self, subscription: Subscription, offer: Offer, at: datetime, order: Order | None
+    ) -> None:
+        changes.change_now(subscription, offer, at, order)
+        self.refresh_subscription(subscription)
+
+    def change_at_period_end(self, subscription: Subscription, offer: Offer) -> None:
+        changes.change_at_period_end(subscription, offer)
+        self.refresh_subscription(subscription)
+
+    def keep_plan(self, subscription: Subscription) -> None:
+        changes.keep_plan(subscription)
+        self.refresh_subscription(subscription)
+
+    def cancel_at_period_end(self, subscription: Subscription) -> None:
+        changes.set_cancel(subscription, at_period_end=True)
+        self.refresh_subscription(subscription)
+
+    def resume(self, subscription: Subscription) -> None:
+        changes.set_cancel(subscription, at_period_end=False)
+        self.refresh_subscription(subscription)
+
+    def stop(self, subscription: Subscription) -> None:
+        changes.stop(subscription)
+
+    def self_service_url(self, customer: Customer, return_url: str) -> str:
+        return self_service.url(customer, return_url)
+
     def reconcile(self, since: datetime) -> list[Finding]:
         return reconcile.run(since)
 
     def sync_catalogue(self) -> list[str]:
-        return catalogue_sync.sync()
+        return [*catalogue_sync.sync(), *self_service.sync()]

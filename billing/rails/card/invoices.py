@@ -1,0 +1,117 @@
+"""Stripe's invoices: money and time that it billed for a subscription by itself."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from billing.models import Payment
+from billing.money import Money, asset
+from billing.rails.card import customers, fees, objects, prices
+from billing.services import payments, renewals
+from billing.services.charges import Charge, Reason, Term
+
+RAIL = "card"
+# https://docs.stripe.com/api/invoices/object#invoice_object-billing_reason
+REASONS = {
+    "subscription_create": Reason.FIRST,
+    "subscription_update": Reason.CHANGE,
+}
+
+
+def settle(invoice: objects.Object, subscription: objects.Object | None) -> Payment | None:
+    """Book what a paid invoice brought and deliver its time; repeating it changes nothing.
+
+    One that is not paid changes nothing, one with nothing to pay delivers without a Payment.
+    """
+    if invoice["status"] != "paid":
+        return None
+    term = _term(invoice, subscription) if subscription else None
+    if invoice["amount_paid"] > 0:
+        intent = _intent(invoice)
+        payment = payments.settle(_charge(invoice, intent, term))
+        fees.book(payment.pk, (intent or {}).get("latest_charge"))
+        return payment
+    if term is not None and invoice["subtotal"] >= 0:
+        renewals.settle_free(
+            customers.known_as(objects.id_of(invoice["customer"])),
+            term,
+            list_price=Money(max(invoice["subtotal"], term.price_minor), term.asset),
+            occurred_at=_paid_at(invoice),
+        )
+    return None
+
+
+def subscription_id(invoice: objects.Object) -> str | None:
+    """The subscription an invoice is for; None for one that somebody made by hand."""
+    details = (invoice.get("parent") or {}).get("subscription_details") or {}
+    return objects.id_of(details.get("subscription"))
+
+
+def _paid_at(invoice: objects.Object) -> objects.datetime:
+    return objects.moment(invoice["status_transitions"]["paid_at"] or invoice["created"])
+
+
+def _intent(invoice: objects.Object) -> objects.Object | None:
+    """The payment behind it; None when it was marked as paid elsewhere."""
+    for one in (invoice.get("payments") or {}).get("data", []):
+        intent_id = objects.id_of(one["payment"].get("payment_intent"))
+        if one["status"] == "paid" and intent_id is not None:
+            return objects.payment_intent(intent_id)
+    return None
+
+
+def _charge(invoice: objects.Object, intent: objects.Object | None, term: Term | None) -> Charge:
+    """The money of a paid invoice; credit that the customer has at Stripe counts as discount."""
+    tax = sum(one["amount"] for one in invoice["total_taxes"] or [])
+    paid = invoice["amount_paid"]
+    return Charge(
+        rail=RAIL,
+        external_id=intent["id"] if intent else invoice["id"],
+        asset=asset(invoice["currency"].upper()),
+        amount_minor=paid,
+        subtotal_minor=invoice["subtotal"],
+        discount_minor=invoice["subtotal"] + tax - paid,
+        tax_minor=tax,
+        occurred_at=_paid_at(invoice),
+        customer=customers.known_as(objects.id_of(invoice["customer"])),
+        order_id=None,
+        term=term,
+    )
+
+
+def _term(invoice: objects.Object, subscription: objects.Object) -> Term | None:
+    """The time it bills: its newest line that is not a credit. None when it bills no time."""
+    lines = [
+        one
+        for one in objects.invoice_lines(invoice)
+        if (one["parent"] or {}).get("type") == "subscription_item_details" and one["amount"] >= 0
+    ]
+    if not lines:
+        return None
+    line = max(lines, key=lambda one: (one["period"]["end"], one["amount"]))
+    price = prices.read(objects.id_of(line["pricing"]["price_details"]["price"]) or "")
+    trial_end = subscription["trial_end"]
+    return Term(
+        rail=RAIL,
+        subscription_id=subscription["id"],
+        invoice_id=invoice["id"],
+        reason=REASONS.get(invoice["billing_reason"], Reason.RENEWAL),
+        plan_slug=price.plan_slug,
+        interval=price.interval,
+        price_minor=price.amount_minor,
+        asset=asset(price.currency.upper()),
+        starts_at=objects.moment(line["period"]["start"]),
+        ends_at=objects.moment(line["period"]["end"]),
+        anchor_at=objects.moment(subscription["billing_cycle_anchor"]),
+        is_trial=line["amount"] == 0
+        and trial_end is not None
+        and line["period"]["end"] <= trial_end,
+        order_id=_order_id(subscription),
+    )
+
+
+def _order_id(subscription: objects.Object) -> UUID | None:
+    try:
+        return UUID(str((subscription.get("metadata") or {}).get("order_id")))
+    except ValueError:
+        return None
