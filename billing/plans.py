@@ -179,18 +179,9 @@ def _plan(read: Reader, default: _Default, rank: int) -> Plan:
         str(limit): read.limit(f"{stem}_MAX_{limit.upper()}", amount)
         for limit, amount in zip(Limit, default.limits, strict=True)
     }
-    named = {
-        Interval.MONTH: ("SUBSCRIPTION_PRICE", default.month),
-        Interval.YEAR: ("SUBSCRIPTION_YEARLY_PRICE", default.year),
-        Interval.DAYS_30: ("SUBSCRIPTION_STARS", default.stars),
-    }
-    prices = {
-        interval: (read.price(f"{stem}_{name}", price),)
-        for interval, (name, price) in named.items()
-        if price is not None
-    }
-    if not prices:
+    if default.slug == _FREE.slug:
         return Plan(default.slug, default.name, rank, limits, default.features, {})
+    prices = _prices(read, default)
     included = read.whole(f"{stem}_INCLUDED_CREDITS", 0, low=0, high=10**9)
     return Plan(
         default.slug,
@@ -202,3 +193,18 @@ def _plan(read: Reader, default: _Default, rank: int) -> Plan:
         trial_days=read.whole(f"{stem}_TRIAL_DAYS", 0, low=0, high=730),
         included_credits_minor=included * CREDIT.unit_minor,
     )
+
+
+def _prices(read: Reader, default: _Default) -> dict[Interval, tuple[Money, ...]]:
+    """A price that has no default is sold once its variable is set."""
+    named = {
+        Interval.MONTH: ("SUBSCRIPTION_PRICE", default.month, USD),
+        Interval.YEAR: ("SUBSCRIPTION_YEARLY_PRICE", default.year, USD),
+        Interval.DAYS_30: ("SUBSCRIPTION_STARS", default.stars, XTR),
+    }
+    prices: dict[Interval, tuple[Money, ...]] = {}
+    for interval, (name, price, unit) in named.items():
+        found = read.optional_price(f"{default.slug.upper()}_{name}", price, unit)
+        if found is not None:
+            prices[interval] = (found,)
+    return prices

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 from django.core.exceptions import ImproperlyConfigured
 
-from billing.money import Money
+from billing.money import Asset, Money
 
 BPS = 10_000
 UNLIMITED = "unlimited"
@@ -64,6 +64,12 @@ class Reader:
                 f" with at most {default.asset.exponent} decimals"
             )
         return Money(int(minor), default.asset)
+
+    def optional_price(self, name: str, default: Money | None, unit: Asset) -> Money | None:
+        """A positive price, or None where there is no default and nothing is set."""
+        if default is None and not self._variables.get(name, "").strip():
+            return None
+        return self.price(name, default or Money(1, unit))
 
     def share_bps(self, name: str, default: str) -> int:
         """A share from 0 to 1, e.g. 0.90, in basis points."""

@@ -6,12 +6,10 @@ import logging
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import Q
-
 from accounts.models import Customer
-from billing.errors import ChangeNotPossible, NoSubscription, RailUnavailable
+from billing.errors import NoSubscription, RailUnavailable
 from billing.models import Subscription
-from billing.services import renewing, subscriptions
+from billing.services import rails, renewing, subscriptions
 from common import clock
 
 logger = logging.getLogger(__name__)
@@ -58,9 +56,11 @@ def stop(subscription_id: UUID) -> None:
     subscription = Subscription.objects.select_related("customer").get(pk=subscription_id)
     if subscription.stop_requested_at is None:
         return
+    rail = rails.named(subscription.rail)
     try:
-        renewing.rail_of(subscription).stop(subscription)
-    except (RailUnavailable, ChangeNotPossible) as error:
+        if isinstance(rail, renewing.RenewingRail):
+            rail.stop(subscription)
+    except RailUnavailable as error:
         logger.warning(
             "rail not told to stop", extra={"subscription": str(subscription.pk), "error": error}
         )
@@ -68,7 +68,7 @@ def stop(subscription_id: UUID) -> None:
             stop_requested_at=clock.now() + RETRY_AFTER
         )
         return
-    Subscription.objects.filter(Q(pk=subscription_id)).update(stop_requested_at=None)
+    Subscription.objects.filter(pk=subscription_id).update(stop_requested_at=None)
 
 
 def _current(customer: Customer) -> Subscription:
