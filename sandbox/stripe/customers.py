@@ -191,20 +191,22 @@ def _nothing(path: str) -> Resolver:
     return lambda context, obj, value: lists.envelope([], f"/v1/customers/{obj['id']}/{path}")
 
 
-EXPANDABLE["customer"] = {
-    "default_source": lambda context, obj, value: value,
-    "invoice_settings.default_payment_method": ref("payment_method"),
-    "sources": _nothing("sources"),
-    "subscriptions": _nothing("subscriptions"),
-    "tax_ids": _nothing("tax_ids"),
-    "invoice_credit_balance": lambda context, obj, value: {},
-    "tax": lambda context, obj, value: {
-        "automatic_tax": "unrecognized_location",
-        "ip_address": None,
-        "location": None,
-        "provider": "stripe",
-    },
-}
+# Subscriptions add themselves to this table.
+EXPANDABLE.setdefault("customer", {}).update(
+    {
+        "default_source": lambda context, obj, value: value,
+        "invoice_settings.default_payment_method": ref("payment_method"),
+        "sources": _nothing("sources"),
+        "tax_ids": _nothing("tax_ids"),
+        "invoice_credit_balance": lambda context, obj, value: {},
+        "tax": lambda context, obj, value: {
+            "automatic_tax": "unrecognized_location",
+            "ip_address": None,
+            "location": None,
+            "provider": "stripe",
+        },
+    }
+)
 
 ROUTES = [
     Route("POST", "/v1/customers", create, CREATE),

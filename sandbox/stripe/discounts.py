@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import calendar
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from sandbox.store import Json
-from sandbox.stripe import events, ids
+from sandbox.stripe import events, ids, periods
 from sandbox.stripe.context import Context, copied
 from sandbox.stripe.expand import EXPANDABLE, ref
 
@@ -62,7 +60,7 @@ def start(
     discount["checkout_session"] = checkout_session
     discount["subscription"] = subscription
     if found["duration"] == "repeating":
-        discount["end"] = months_later(context.now, found["duration_in_months"])
+        discount["end"] = periods.later(context.now, months=found["duration_in_months"])
     taken = terms_of(context, found)
     private = {
         "percent_off": taken.percent_off,
@@ -121,15 +119,6 @@ def finish(context: Context, id: str) -> None:
     gone = {**discount, "deleted": True}
     gone.pop("end")
     events.emit(context, "customer.discount.deleted", gone)
-
-
-def months_later(moment: int, months: int) -> int:
-    """The same time of day so many calendar months on; the last day where there is no such day."""
-    before = datetime.fromtimestamp(moment, UTC)
-    years, month = divmod(before.month - 1 + months, 12)
-    year = before.year + years
-    day = min(before.day, calendar.monthrange(year, month + 1)[1])
-    return int(before.replace(year=year, month=month + 1, day=day).timestamp())
 
 
 EXPANDABLE[KIND] = {

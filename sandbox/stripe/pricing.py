@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.store import Json
-from sandbox.stripe import amounts, coupons, ids
+from sandbox.stripe import amounts, coupons, discounts, ids
 from sandbox.stripe.amounts import Line
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError
@@ -12,8 +12,28 @@ MINIMUM = {"usd": 50, "eur": 50, "gbp": 30, "chf": 50, "cad": 50, "aud": 50, "jp
 
 
 def compute(context: Context, session: Json, private: Json) -> list[Line]:
-    """The amounts of each line, from prices, quantities, discount and tax."""
+    """The amounts of each line, from prices, quantities, discount and tax; nothing in a trial."""
+    if trial_days(private):
+        return [Line(subtotal=0) for _ in private["lines"]]
+    return _full(context, session, private, private["discount"], private["tax_minor"])
+
+
+def renewal(context: Context, session: Json, private: Json) -> int:
+    """What a subscription will cost when it renews; a code that works once no longer counts."""
     discount = private["discount"]
+    if discount is not None and discount["duration"] == "once":
+        discount = None
+    return sum(line.total for line in _full(context, session, private, discount, None))
+
+
+def trial_days(private: Json) -> int:
+    """For how many days nothing is paid."""
+    return int(private.get("subscription_data", {}).get("trial_period_days", 0))
+
+
+def _full(
+    context: Context, session: Json, private: Json, discount: Json | None, tax_minor: int | None
+) -> list[Line]:
     products = None
     if discount is not None:
         products = context.tx.private("coupon", discount["coupon"]).get("products")
@@ -29,12 +49,14 @@ def compute(context: Context, session: Json, private: Json) -> list[Line]:
             lines, percent_off=discount["percent_off"], amount_off=discount["amount_off"]
         )
     rate_bps = int(context.setting("tax_bps")) if session["automatic_tax"]["enabled"] else 0
-    amounts.apply_tax(lines, rate_bps=rate_bps, exact_minor=private["tax_minor"])
+    amounts.apply_tax(lines, rate_bps=rate_bps, exact_minor=tax_minor)
     return lines
 
 
 def reprice(context: Context, session: Json, private: Json) -> None:
-    """Write the session's totals anew; the caller saves it."""
+    """Write the session's totals anew; the caller saves it. A mere setup has no totals."""
+    if session["mode"] == "setup":
+        return
     lines = compute(context, session, private)
     session["amount_subtotal"] = sum(line.subtotal for line in lines)
     session["amount_total"] = sum(line.total for line in lines)
@@ -75,6 +97,8 @@ def discount_from(context: Context, session: Json, coupon: Json, code: Json | No
         "promotion_code": code["id"] if code else None,
         "percent_off": coupon["percent_off"],
         "amount_off": coupon["amount_off"],
+        "duration": coupon["duration"],
+        "duration_in_months": coupon["duration_in_months"],
         "start": context.now,
     }
 
@@ -148,21 +172,14 @@ def discount_shown(context: Context, session: Json, amount: int) -> list[Json]:
     discount = context.tx.private("checkout.session", session["id"])["discount"]
     if discount is None or not amount:
         return []
-    shown: Json = {
-        "id": discount["id"],
-        "object": "discount",
-        "checkout_session": session["id"],
-        "customer": session["customer"],
-        "customer_account": None,
-        "end": None,
-        "invoice": None,
-        "invoice_item": None,
-        "promotion_code": discount["promotion_code"],
-        "source": {"coupon": discount["coupon"], "type": "coupon"},
-        "start": discount["start"],
-        "subscription": None,
-        "subscription_item": None,
-    }
+    shown = discounts.shape(
+        discount["id"],
+        coupon=discount["coupon"],
+        customer=session["customer"],
+        promotion_code=discount["promotion_code"],
+        start=discount["start"],
+    )
+    shown["checkout_session"] = session["id"]
     return [{"amount": amount, "discount": shown}]
 
 

@@ -1,4 +1,4 @@
-"""What ``POST /v1/checkout/sessions`` may carry, in payment mode."""
+"""What ``POST /v1/checkout/sessions`` may carry, whatever the mode; ``session_checks`` sorts."""
 
 from __future__ import annotations
 
@@ -27,10 +27,17 @@ PRODUCT_DATA: Fields = {
     "unit_label": text(12),
 }
 PRICE_DATA: Fields = {
-    **not_here("recurring unit_amount_decimal"),
+    **not_here("unit_amount_decimal"),
     "currency": currency,
     "product": text(),
     "product_data": group(PRODUCT_DATA, required=("name",)),
+    "recurring": group(
+        {
+            "interval": text(one_of=("day", "week", "month", "year")),
+            "interval_count": integer(1, 36),
+        },
+        required=("interval",),
+    ),
     "tax_behavior": text(one_of=TAX_BEHAVIORS),
     "unit_amount": integer(0, MAX_UNIT_AMOUNT),
 }
@@ -46,24 +53,39 @@ LINE_ITEM: Fields = {
     "quantity": integer(1, 999_999),
 }
 PAYMENT_INTENT_DATA: Fields = {
-    **not_here("application_fee_amount on_behalf_of setup_future_usage shipping transfer_data"),
+    **not_here("application_fee_amount on_behalf_of shipping transfer_data"),
     "capture_method": text(one_of=("automatic", "automatic_async")),
     "description": text(1000),
     "metadata": metadata,
     "receipt_email": email,
+    "setup_future_usage": text(one_of=("off_session", "on_session")),
     "statement_descriptor": text(22),
     "statement_descriptor_suffix": text(22),
     "transfer_group": text(),
+}
+SUBSCRIPTION_DATA: Fields = {
+    **not_here("application_fee_percent billing_cycle_anchor billing_cycle_anchor_config"),
+    **not_here("billing_mode default_tax_rates invoice_settings on_behalf_of"),
+    **not_here("pending_invoice_item_interval proration_behavior transfer_data trial_end"),
+    **not_here("trial_settings"),
+    "description": text(500),
+    "metadata": metadata,
+    "trial_period_days": integer(1, 730),
+}
+SETUP_INTENT_DATA: Fields = {
+    **not_here("on_behalf_of"),
+    "description": text(1000),
+    "metadata": metadata,
 }
 CREATE: Fields = {
     **EXPAND,
     **not_here(
         "after_expiration branding_settings consent_collection custom_fields custom_text "
         "customer_account excluded_payment_method_types integration_identifier invoice_creation "
-        "managed_payments name_collection optional_items payment_method_collection "
+        "managed_payments name_collection optional_items "
         "payment_method_configuration payment_method_data payment_method_options permissions "
         "phone_number_collection redirect_on_completion return_url saved_payment_method_options "
-        "setup_intent_data shipping_address_collection shipping_options subscription_data "
+        "shipping_address_collection shipping_options "
         "tax_id_collection wallet_options adaptive_pricing"
     ),
     "allow_promotion_codes": boolean,
@@ -86,8 +108,11 @@ CREATE: Fields = {
     "mode": text(one_of=("payment", "setup", "subscription")),
     "origin_context": text(one_of=("mobile_app", "web")),
     "payment_intent_data": group(PAYMENT_INTENT_DATA),
+    "payment_method_collection": text(one_of=("always", "if_required")),
     "payment_method_types": array(text(one_of=("card", "us_bank_account")), maximum=2),
+    "setup_intent_data": group(SETUP_INTENT_DATA),
     "submit_type": text(one_of=("auto", "book", "donate", "pay")),
+    "subscription_data": group(SUBSCRIPTION_DATA),
     "success_url": url,
     "ui_mode": text(one_of=("hosted_page",)),
 }

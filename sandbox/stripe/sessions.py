@@ -1,132 +1,75 @@
-"""Checkout Sessions in payment mode: made by the API, paid on the hosted page."""
+"""Checkout Sessions: made by the API, completed on the hosted page."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sandbox.store import Json
-from sandbox.stripe import events, ids, lists, payment_intents, prices, pricing, session_params
+from sandbox.stripe import (
+    events,
+    lists,
+    payment_intents,
+    pricing,
+    session_checks,
+    session_lines,
+    session_params,
+    session_shape,
+    setup_intents,
+)
 from sandbox.stripe.context import Context
-from sandbox.stripe.customers import full_address
-from sandbox.stripe.errors import StripeError, bad_param, not_modelled
+from sandbox.stripe.errors import StripeError
 from sandbox.stripe.expand import EXPANDABLE, ref
 from sandbox.stripe.params import PAGING, group, merged, not_here, require, text
 from sandbox.stripe.routes import Route
 
-KIND = "checkout.session"
-MIN_LIFE_SECONDS = 30 * 60
-MAX_LIFE_SECONDS = 24 * 3600
+KIND = session_shape.KIND
 
 
 def create(context: Context, params: Json) -> Json:
     """A new open session with its page."""
-    _check(context, params)
-    lines = [_line(context, sent, place) for place, sent in enumerate(params["line_items"])]
-    currencies = {line.pop("currency") for line in lines}
-    if len(currencies) != 1 or params.get("currency", *currencies) not in currencies:
-        raise StripeError("All line items must be in one currency.", param="line_items")
-    session = _build(context, params, currency=currencies.pop())
+    session_checks.check(context, params)
     private: Json = {
-        "lines": lines,
+        "lines": [],
         "discount": None,
         "tax_minor": None,
         "payment_intent": None,
+        "setup_intent": None,
         "payment_intent_data": params.get("payment_intent_data", {}),
-        "customer_creation": params.get("customer_creation"),
+        "subscription_data": params.get("subscription_data", {}),
     }
-    session["amount_subtotal"] = sum(line["unit_amount"] * line["quantity"] for line in lines)
-    private["discount"] = _discount(context, session, params)
-    pricing.reprice(context, session, private)
-    pricing.require_minimum(session)
+    if params["mode"] == "setup":
+        session = session_shape.build(context, params, currency=params.get("currency"))
+        _begin_setup(context, session, private, params.get("setup_intent_data", {}))
+    else:
+        private["lines"], currency = session_lines.build(context, params)
+        session = session_shape.build(context, params, currency=currency)
+        _price(context, session, private, params)
     context.tx.insert(session, private)
-    for line in lines:
+    for line in private["lines"]:
         item = {"id": line["id"], "object": "item", "created": context.now}
         context.tx.insert(item, {"session": session["id"]})
     return session
 
 
-def _check(context: Context, params: Json) -> None:
-    if params["mode"] != "payment":
-        raise not_modelled("mode")
-    require(params, ("line_items", "success_url"))
-    if not params["line_items"]:
-        raise bad_param("Missing required param: line_items.", "line_items", "parameter_missing")
-    if "customer" in params and "customer_email" in params:
-        message = "You may only specify one of these parameters: customer, customer_email."
-        raise bad_param(message, "customer")
-    if params.get("allow_promotion_codes") and params.get("discounts"):
-        message = "You may only specify one of these parameters: allow_promotion_codes, discounts."
-        raise bad_param(message, "allow_promotion_codes")
-    expires_at = params.get("expires_at")
-    if expires_at is not None and not (
-        MIN_LIFE_SECONDS - 60 <= expires_at - context.now <= MAX_LIFE_SECONDS
-    ):
-        message = "The `expires_at` timestamp must be between 30 minutes and 24 hours from now."
-        raise bad_param(message, "expires_at")
-    _check_customer(context, params)
+def _price(context: Context, session: Json, private: Json, params: Json) -> None:
+    """The first totals, with the discount that the session was sent."""
+    lines = private["lines"]
+    session["amount_subtotal"] = sum(line["unit_amount"] * line["quantity"] for line in lines)
+    private["discount"] = _discount(context, session, params)
+    pricing.reprice(context, session, private)
+    pricing.require_minimum(session)
 
 
-def _check_customer(context: Context, params: Json) -> None:
-    updates = params.get("customer_update", {})
-    if "customer" not in params:
-        if updates:
-            message = "`customer_update` can only be used with `customer`."
-            raise bad_param(message, "customer_update")
-        return
-    if params.get("customer_creation"):
-        message = "`customer_creation` cannot be used with `customer`."
-        raise bad_param(message, "customer_creation")
-    customer = context.need("customer", params["customer"], param="customer")
-    taxed = params.get("automatic_tax", {}).get("enabled")
-    if taxed and customer["address"] is None and updates.get("address") != "auto":
-        raise StripeError(
-            "Automatic tax calculation in Checkout requires a valid address on the Customer. Add a "
-            "valid address to the Customer or set `customer_update[address]` to 'auto' to save the "
-            "address entered in Checkout to the Customer.",
-            code="customer_tax_location_invalid",
-        )
+def _begin_setup(context: Context, session: Json, private: Json, data: Json) -> None:
+    """A session that only saves a card has its SetupIntent from the start."""
+    intent = setup_intents.build(context, customer=session["customer"], data=data)
+    private["setup_intent"] = session["setup_intent"] = intent["id"]
 
 
-def _line(context: Context, sent: Json, place: int) -> Json:
-    path = f"line_items[{place}]"
-    if ("price" in sent) == ("price_data" in sent):
-        raise bad_param(f"Pass either {path}[price] or {path}[price_data].", f"{path}[price]")
-    if "price" in sent:
-        price = context.need("price", sent["price"], param=f"{path}[price]")
-        if not price["active"]:
-            raise StripeError(f"The price {price['id']} is inactive.", param=f"{path}[price]")
-    else:
-        price = prices.inline(context, sent["price_data"], f"{path}[price_data]")
-    if price["recurring"] is not None:
-        message = "You specified `payment` mode but passed a recurring price."
-        raise StripeError(message, param=f"{path}[price]")
-    if price["tax_behavior"] == "inclusive":
-        raise not_modelled("tax_behavior=inclusive")
-    if "quantity" not in sent:
-        message = f"Missing required param: {path}[quantity]."
-        raise bad_param(message, f"{path}[quantity]", "parameter_missing")
-    product = context.need("product", price["product"])
-    return {
-        "id": ids.new("li"),
-        "price": price["id"],
-        "product": product["id"],
-        "unit_amount": price["unit_amount"],
-        "currency": price["currency"],
-        "quantity": sent["quantity"],
-        "description": product["name"],
-        "metadata": merged({}, sent.get("metadata")),
-        "adjustable_quantity": _adjustable(sent.get("adjustable_quantity")),
-    }
-
-
-def _adjustable(sent: Json | None) -> Json | None:
-    if sent is None or not sent["enabled"]:
-        return None
-    return {
-        "enabled": True,
-        "maximum": sent.get("maximum", 99),
-        "minimum": sent.get("minimum", 0),
-    }
+def wants_card(session: Json) -> bool:
+    """Whether a card is asked for although there is nothing to pay now."""
+    collected: bool = session["payment_method_collection"] == "always"
+    return collected and session["mode"] != "payment"
 
 
 def _discount(context: Context, session: Json, params: Json) -> Json | None:
@@ -140,130 +83,6 @@ def _discount(context: Context, session: Json, params: Json) -> Json | None:
         coupon = context.need("coupon", sent["coupon"], param="discounts[0][coupon]")
         return pricing.discount_from(context, session, coupon)
     return None
-
-
-def _build(context: Context, params: Json, *, currency: str) -> Json:
-    id = ids.session()
-    taxed = params.get("automatic_tax", {}).get("enabled", False)
-    return {
-        **_NOT_MODELLED,
-        "id": id,
-        "object": KIND,
-        "allow_promotion_codes": params.get("allow_promotion_codes"),
-        "amount_subtotal": None,
-        "amount_total": None,
-        "automatic_tax": _automatic_tax(taxed=taxed),
-        "billing_address_collection": params.get("billing_address_collection"),
-        "cancel_url": params.get("cancel_url"),
-        "client_reference_id": params.get("client_reference_id"),
-        "created": context.now,
-        "currency": currency,
-        "customer": params.get("customer"),
-        "customer_creation": _creation(params),
-        "customer_details": _first_details(context, params),
-        "customer_email": params.get("customer_email"),
-        "discounts": [],
-        "expires_at": params.get("expires_at", context.now + MAX_LIFE_SECONDS),
-        "livemode": False,
-        "locale": params.get("locale"),
-        "metadata": merged({}, params.get("metadata")),
-        "mode": "payment",
-        "origin_context": params.get("origin_context"),
-        "payment_intent": None,
-        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-        "payment_method_types": params.get("payment_method_types") or ["card", "us_bank_account"],
-        "payment_status": "unpaid",
-        "status": "open",
-        "submit_type": params.get("submit_type"),
-        "success_url": params["success_url"],
-        "total_details": None,
-        "ui_mode": "hosted_page",
-        "url": f"{context.config.public_url}/c/pay/{id}",
-    }
-
-
-def _automatic_tax(*, taxed: bool) -> Json:
-    return {
-        "enabled": taxed,
-        "liability": {"type": "self"} if taxed else None,
-        "provider": "stripe" if taxed else None,
-        "status": "requires_location_inputs" if taxed else None,
-    }
-
-
-_NOT_MODELLED: Json = {
-    "adaptive_pricing": {"enabled": False},
-    "after_expiration": None,
-    "client_secret": None,
-    "collected_information": None,
-    "consent": None,
-    "consent_collection": None,
-    "currency_conversion": None,
-    "custom_fields": [],
-    "custom_text": {
-        "after_submit": None,
-        "shipping_address": None,
-        "submit": None,
-        "terms_of_service_acceptance": None,
-    },
-    "customer_account": None,
-    "integration_identifier": None,
-    "invoice": None,
-    "invoice_creation": {
-        "enabled": False,
-        "invoice_data": {
-            "account_tax_ids": None,
-            "custom_fields": None,
-            "description": None,
-            "footer": None,
-            "issuer": None,
-            "metadata": {},
-            "rendering_options": None,
-        },
-    },
-    "managed_payments": {"enabled": False},
-    "payment_link": None,
-    "payment_method_collection": "if_required",
-    "payment_method_configuration_details": None,
-    "permissions": None,
-    "phone_number_collection": {"enabled": False},
-    "recovered_from": None,
-    "saved_payment_method_options": None,
-    "setup_intent": None,
-    "shipping_address_collection": None,
-    "shipping_cost": None,
-    "shipping_options": [],
-    "subscription": None,
-    "wallet_options": None,
-}
-
-
-def _creation(params: Json) -> str | None:
-    """Whether paying makes a customer; moot when there is one."""
-    if "customer" in params:
-        return None
-    return str(params.get("customer_creation", "if_required"))
-
-
-def _first_details(context: Context, params: Json) -> Json | None:
-    customer = context.tx.get("customer", params.get("customer", ""))
-    if customer is not None:
-        return details(customer["email"], customer["name"], customer["address"])
-    return details(params["customer_email"]) if "customer_email" in params else None
-
-
-def details(email: str | None, name: str | None = None, address: Json | None = None) -> Json:
-    """The session's ``customer_details``."""
-    return {
-        "address": full_address(address),
-        "business_name": None,
-        "email": email,
-        "individual_name": None,
-        "name": name,
-        "phone": None,
-        "tax_exempt": "none",
-        "tax_ids": [],
-    }
 
 
 def update(context: Context, params: Json, id: str) -> Json:
@@ -288,9 +107,12 @@ def expire_now(context: Context, params: Json, id: str) -> Json:
 
 def expire(context: Context, session: Json) -> Json:
     """End an open session unpaid; a payment it had begun is called off."""
-    intent_id = context.tx.private(KIND, session["id"])["payment_intent"]
-    if intent_id is not None:
-        payment_intents.cancel(context, context.need("payment_intent", intent_id), reason="expired")
+    private = context.tx.private(KIND, session["id"])
+    if private["payment_intent"] is not None:
+        begun = context.need("payment_intent", private["payment_intent"])
+        payment_intents.cancel(context, begun, reason="expired")
+    if private["setup_intent"] is not None:
+        setup_intents.cancel(context, {}, private["setup_intent"])
     session["status"] = "expired"
     session["url"] = None
     context.tx.save(session)
@@ -309,7 +131,7 @@ def overdue(context: Context) -> list[Json]:
 def listing(context: Context, params: Json) -> Json:
     """Sessions, newest first."""
     filters = lists.Filter()
-    for name in ("customer", "payment_intent", "status"):
+    for name in ("customer", "payment_intent", "status", "subscription"):
         filters.field(name, params.get(name))
     filters.field("customer_details.email", params.get("customer_details", {}).get("email"))
     return lists.page(context, KIND, params, "/v1/checkout/sessions", filters=filters)
@@ -348,12 +170,12 @@ EXPANDABLE[KIND] = {
     "customer": ref("customer"),
     "discounts.coupon": ref("coupon"),
     "discounts.promotion_code": ref("promotion_code"),
-    "invoice": lambda context, session, value: value,
+    "invoice": ref("invoice"),
     "line_items": lambda context, session, value: list_lines(context, {}, session["id"]),
     "payment_intent": ref("payment_intent"),
     "payment_link": lambda context, session, value: value,
-    "setup_intent": lambda context, session, value: value,
-    "subscription": lambda context, session, value: value,
+    "setup_intent": ref("setup_intent"),
+    "subscription": ref("subscription"),
     "total_details.breakdown": _breakdown,
 }
 EXPANDABLE["item"] = {"discounts": _line_discounts, "taxes": _line_taxes}
@@ -361,11 +183,12 @@ EXPANDABLE["item"] = {"discounts": _line_discounts, "taxes": _line_taxes}
 BASE = "/v1/checkout/sessions"
 LIST = {
     **PAGING,
-    **not_here("customer_account payment_link subscription"),
+    **not_here("customer_account payment_link"),
     "customer": text(),
     "customer_details": group({"email": text()}),
     "payment_intent": text(),
     "status": text(one_of=("complete", "expired", "open")),
+    "subscription": text(),
 }
 
 ROUTES = [

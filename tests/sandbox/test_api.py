@@ -156,8 +156,12 @@ def test_what_cannot_be_expanded_is_refused(sandbox: Sandbox, path: str) -> None
         ({"success_url": "nowhere"}, "url_invalid", "success_url"),
         ({"success_url": "javascript:alert(1)"}, "url_invalid", "success_url"),
         ({"success_url": ""}, "parameter_invalid_empty", "success_url"),
-        ({"subscription_data": {"trial_period_days": 3}}, "sandbox_not_modelled", None),
-        ({"mode": "subscription"}, "sandbox_not_modelled", "mode"),
+        ({"subscription_data": {"trial_period_days": 3}}, None, "subscription_data"),
+        ({"setup_intent_data": {"description": "a"}}, None, "setup_intent_data"),
+        ({"payment_method_collection": "always"}, None, "payment_method_collection"),
+        ({"mode": "subscription"}, None, "line_items"),
+        ({"mode": "subscription", "submit_type": "pay"}, None, "submit_type"),
+        ({"mode": "setup"}, None, "line_items"),
         ({"expires_at": 5}, None, "expires_at"),
         ({"metadata": {"k" * 41: "v"}}, None, None),
         ({"metadata": {"k": "v" * 501}}, None, "metadata[k]"),
@@ -341,7 +345,7 @@ def test_garbage_is_refused_in_stripes_way(
 def test_json_bodies_unknown_addresses_and_floods_are_refused(sandbox: Sandbox) -> None:
     headers = {"Authorization": f"Bearer {API_KEY}"}
     json_body = sandbox.http.post("/v1/customers", json={"name": "A"}, headers=headers)
-    unknown = sandbox.http.get("/v1/subscriptions", headers=headers)
+    unknown = sandbox.http.get("/v1/quotes", headers=headers)
     put = sandbox.http.put("/v1/customers", headers=headers)
     flood = sandbox.http.post("/v1/customers", content=b"x" * 2_000_000, headers=headers)
 

@@ -8,12 +8,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from sandbox.store import Json
-from sandbox.stripe import checkout, pricing, sessions
+from sandbox.stripe import checkout, periods, pricing, sessions
 from sandbox.stripe.checkout import Outcome
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError
-from sandbox.stripe.pages import checkout_form, checkout_view
-from sandbox.stripe.pages.common import Base, form_of, not_found, shown
+from sandbox.stripe.pages import checkout_form, checkout_summary, checkout_view
+from sandbox.stripe.pages.checkout_summary import Plan
+from sandbox.stripe.pages.common import Base, day, form_of, not_found, shown
 from sandbox.web import TooLarge
 
 NO_SESSION = "There is no such checkout session."
@@ -113,11 +114,11 @@ class Pages(Base):
         """The bank's page."""
         with self.context() as context:
             session = context.tx.get(sessions.KIND, request.path_params["id"])
-            if session is None or not _awaits_challenge(context, session):
+            if session is None or checkout.challenged(context, session) is None:
                 return not_found("There is nothing to authenticate.")
             return shown(
                 "Authentication – SANDBOX",
-                checkout_view.challenge(session),
+                checkout_view.challenge(checkout_view.question(session)),
                 leads_to=session["success_url"],
             )
 
@@ -134,25 +135,37 @@ class Pages(Base):
             session = context.tx.get(sessions.KIND, id)
             if session is not None and session["status"] == "complete":
                 return RedirectResponse(success_url(session), status_code=303)
-            if session is None or not _awaits_challenge(context, session):
+            if session is None or checkout.challenged(context, session) is None:
                 return not_found("There is nothing to authenticate.")
             authorised = form.get("outcome") == "authorised"
             outcome = checkout.authenticate(context, session, authorised=authorised)
             return self._after(context, session, outcome, {})
 
 
-def _awaits_challenge(context: Context, session: Json) -> bool:
-    if session["status"] != "open":
-        return False
-    intent_id = context.tx.private(sessions.KIND, session["id"])["payment_intent"]
-    intent = context.tx.get("payment_intent", intent_id or "")
-    return intent is not None and intent["status"] == "requires_action"
-
-
 def success_url(session: Json) -> str:
     """Where to go after paying."""
     url: str = session["success_url"]
     return url.replace("{CHECKOUT_SESSION_ID}", session["id"])
+
+
+def _plan(context: Context, session: Json) -> Plan | None:
+    """What a subscription will cost and when; None if none is sold."""
+    if session["mode"] != "subscription":
+        return None
+    private = context.tx.private(sessions.KIND, session["id"])
+    recurring = private["lines"][0]["recurring"]
+    interval, count = recurring["interval"], recurring["count"]
+    days = pricing.trial_days(private)
+    spaced = {"interval": interval, "interval_count": count}
+    next_at = context.now + days * periods.DAY_SECONDS
+    if not days:
+        next_at = periods.boundary(context.now, spaced, 1)
+    return Plan(
+        cycle=f"per {interval}" if count == 1 else f"every {count} {interval}s",
+        trial_days=days,
+        renewal_minor=pricing.renewal(context, session, private),
+        next_on=day(next_at),
+    )
 
 
 def _page(
@@ -167,9 +180,10 @@ def _page(
     typed, wrong = form or {}, errors or {}
     discount = context.tx.private(sessions.KIND, session["id"])["discount"]
     code = context.tx.get("promotion_code", (discount or {}).get("promotion_code") or "")
-    summary = checkout_view.summary(session, lines, code, typed, wrong)
-    payment = checkout_view.payment(session, typed, wrong)
-    main = checkout_view.layout(session, summary, payment)
+    plan = _plan(context, session)
+    summary = checkout_summary.summary(session, lines, code, plan, typed, wrong)
+    payment = checkout_view.payment(session, plan, typed, wrong)
+    main = checkout_view.layout(summary, payment)
     return shown("Checkout – SANDBOX", main, status=status, leads_to=session["success_url"])
 
 

@@ -6,7 +6,7 @@ import re
 import time
 
 from sandbox.store import Json
-from sandbox.stripe import cards
+from sandbox.stripe import cards, sessions
 from sandbox.stripe.checkout import Payer
 from sandbox.stripe.context import Context
 
@@ -30,16 +30,26 @@ def payer(
     if len(email) > 512 or not EMAIL.fullmatch(email):
         errors["email"] = "Enter an e-mail address."
     name = form.get("name", "").strip()[:256] or None
-    by_card = form.get("method", "card") != "bank_debit" and session["amount_total"] > 0
+    by_card = session["amount_total"] or sessions.wants_card(session)
+    if form.get("method") == "bank_debit" and "us_bank_account" in session["payment_method_types"]:
+        by_card = False
     if not by_card:
         return (None, errors) if errors else (Payer(email=email, name=name), {})
+    card, expiry = typed_card(context, form, errors)
+    if errors or card is None:
+        return None, errors
+    return Payer(email=email, name=name, card=card, expiry=expiry), {}
+
+
+def typed_card(
+    context: Context, form: dict[str, str], errors: dict[str, str]
+) -> tuple[cards.Card | None, tuple[int, int]]:
+    """The test card and its (month, year); what is wrong is put into ``errors``."""
     card = _card(form, errors)
     expiry = _expiry(context, form, errors)
     if not re.fullmatch(r"[0-9]{3,4}", form.get("cvc", "").strip()):
         errors["cvc"] = "Enter the 3 or 4 digits."
-    if errors or card is None or expiry is None:
-        return None, errors
-    return Payer(email=email, name=name, card=card, expiry=expiry), {}
+    return card, expiry or (0, 0)
 
 
 def _card(form: dict[str, str], errors: dict[str, str]) -> cards.Card | None:

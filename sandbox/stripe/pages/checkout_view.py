@@ -1,4 +1,4 @@
-"""How the checkout page looks."""
+"""How the checkout page asks for payment, and what it says when there is nothing to pay."""
 
 from __future__ import annotations
 
@@ -6,136 +6,57 @@ from collections.abc import Mapping
 
 from sandbox.html import Child, Markup, el
 from sandbox.store import Json
+from sandbox.stripe import sessions
 from sandbox.stripe.amounts import display
 from sandbox.stripe.pages.checkout_form import known_email
+from sandbox.stripe.pages.checkout_summary import Plan, back
+from sandbox.stripe.pages.fields import card_fields, field
+
+HINT = "Test cards only. Nothing is charged."
 
 
-def layout(session: Json, summary: Child, payment: Child) -> Markup:
+def layout(summary: Child, payment: Child) -> Markup:
     """What is bought on one side, how it is paid on the other."""
     return el("main", summary, payment, class_="checkout")
 
 
-def summary(
-    session: Json,
-    lines: list[Json],
-    code: Json | None,
-    typed: Mapping[str, str],
-    errors: Mapping[str, str],
+def payment(
+    session: Json, plan: Plan | None, typed: Mapping[str, str], errors: Mapping[str, str]
 ) -> Markup:
-    """Lines, promotion code, totals."""
-    total = _money(session, session["amount_total"])
-    return el(
-        "section",
-        _back(session),
-        el("h1", "Pay ", el("span", total, id="total"), class_="total"),
-        el("ul", [_line(session, line) for line in lines], class_="lines"),
-        _quantity(lines, errors),
-        _promotion(session, code, typed, errors),
-        _totals(session),
-        class_="summary",
-        aria_label="Order",
-    )
-
-
-def _back(session: Json) -> Child:
-    if session["cancel_url"] is None:
-        return None
-    return el("a", "← Back", href=session["cancel_url"], id="back", class_="back")
-
-
-def _line(session: Json, line: Json) -> Markup:
-    count = f" × {line['quantity']}" if line["quantity"] != 1 else ""
-    return el(
-        "li",
-        el("span", line["description"], count),
-        el("span", _money(session, line["amount_subtotal"]), class_="amount"),
-    )
-
-
-def _quantity(lines: list[Json], errors: Mapping[str, str]) -> Child:
-    bounds = lines[0]["adjustable_quantity"]
-    if bounds is None:
-        return None
-    field = el(
-        "input",
-        type="number",
-        id="quantity",
-        name="quantity",
-        value=lines[0]["quantity"],
-        min=max(1, bounds["minimum"]),
-        max=bounds["maximum"],
-    )
-    return _small_form("quantity", "Quantity", field, "Update", errors)
-
-
-def _promotion(
-    session: Json, code: Json | None, typed: Mapping[str, str], errors: Mapping[str, str]
-) -> Child:
-    if not session["allow_promotion_codes"]:
-        return None
-    if code is not None:
-        label = el("span", "Promotion code ", el("strong", code["code"]))
-        button = el("button", "Remove", name="action", value="remove", class_="quiet")
-        return el("form", label, button, method="post", class_="row")
-    field = el(
-        "input",
-        id="promotion-code",
-        name="promotion_code",
-        value=typed.get("promotion_code"),
-        autocomplete="off",
-    )
-    return _small_form("promotion_code", "Promotion code", field, "Apply", errors)
-
-
-def _small_form(
-    name: str, label: str, field: Markup, button: str, errors: Mapping[str, str]
-) -> Markup:
-    dashed = name.replace("_", "-")
-    action = "quantity" if name == "quantity" else "apply"
-    return el(
-        "form",
-        el("label", label, for_=dashed),
-        el("div", field, _button(button, action), class_="row"),
-        _error(name, errors),
-        method="post",
-    )
-
-
-def _button(label: str, action: str) -> Markup:
-    return el("button", label, name="action", value=action, id=f"{action}-button", class_="quiet")
-
-
-def _totals(session: Json) -> Markup:
-    details = session["total_details"]
-    rows = [("Subtotal", session["amount_subtotal"], "subtotal")]
-    if details["amount_discount"]:
-        rows.append(("Discount", -details["amount_discount"], "discount"))
-    if session["automatic_tax"]["enabled"] or details["amount_tax"]:
-        rows.append(("Tax (sandbox rate)", details["amount_tax"], "tax"))
-    rows.append(("Total due", session["amount_total"], "total-due"))
-    shown = [
-        [el("dt", label), el("dd", _money(session, amount), id=id)] for label, amount, id in rows
-    ]
-    return el("dl", shown, class_="totals")
-
-
-def payment(session: Json, typed: Mapping[str, str], errors: Mapping[str, str]) -> Markup:
-    """The form that pays."""
+    """The form that pays, or that saves a card for later."""
     email = known_email(session)
-    free = session["amount_total"] == 0
-    total = _money(session, session["amount_total"])
-    label = "Complete order" if free else f"Pay {total}"
+    asks = session["amount_total"] or sessions.wants_card(session)
     return el(
         "form",
         el("h2", "Contact"),
-        el("p", email, id="known-email") if email else _field("email", "E-mail", typed, errors),
-        [] if free else [_methods(session, typed), _card_fields(session, typed, errors)],
-        el("button", label, name="action", value="pay", id="pay", class_="main"),
-        el("p", "Test cards only. Nothing is charged.", class_="hint"),
+        el("p", email, id="known-email") if email else field("email", "E-mail", typed, errors),
+        [_methods(session, typed), _card_fields(session, typed, errors)] if asks else None,
+        el("button", _label(session, plan), name="action", value="pay", id="pay", class_="main"),
+        _promise(session, plan),
+        el("p", HINT, class_="hint"),
         method="post",
         class_="payment",
         novalidate=True,
     )
+
+
+def _label(session: Json, plan: Plan | None) -> str:
+    if session["mode"] == "setup":
+        return "Save card"
+    if plan is not None:
+        return "Start trial" if plan.trial_days else "Subscribe"
+    if session["amount_total"] == 0:
+        return "Complete order"
+    return f"Pay {display(session['amount_total'], session['currency'])}"
+
+
+def _promise(session: Json, plan: Plan | None) -> Child:
+    """What the button lets the shop do later."""
+    if plan is None:
+        return None
+    amount = display(plan.renewal_minor, session["currency"])
+    text = f"It renews {plan.cycle} for {amount} until you cancel. Your card is saved for that."
+    return el("p", text, class_="hint", id="renewal-promise")
 
 
 def _methods(session: Json, typed: Mapping[str, str]) -> Markup:
@@ -166,58 +87,19 @@ def _settles_later(value: str) -> Child:
 
 
 def _card_fields(session: Json, typed: Mapping[str, str], errors: Mapping[str, str]) -> Child:
-    if "card" not in session["payment_method_types"]:
-        return None
-    return el(
-        "div",
-        _field("card_number", "Card number", {}, errors, inputmode="numeric", hint="4242 4242 …"),
-        el(
-            "div",
-            _field("expiry", "Expiry", typed, errors, hint="MM/YY"),
-            _field("cvc", "CVC", {}, errors, inputmode="numeric", hint="123"),
-            class_="pair",
-        ),
-        _field("name", "Name on card (optional)", typed, errors),
-        class_="card-fields",
-    )
+    return card_fields(typed, errors) if "card" in session["payment_method_types"] else None
 
 
-def _field(
-    name: str,
-    label: str,
-    typed: Mapping[str, str],
-    errors: Mapping[str, str],
-    *,
-    inputmode: str | None = None,
-    hint: str | None = None,
-) -> Markup:
-    """A labelled input; what is wrong with it stands under it. Never filled with a card number."""
-    dashed = name.replace("_", "-")
-    field = el(
-        "input",
-        id=dashed,
-        name=name,
-        type="email" if name == "email" else "text",
-        value=typed.get(name),
-        inputmode=inputmode,
-        placeholder=hint,
-        autocomplete="off",
-        aria_invalid="true" if name in errors else None,
-        aria_describedby=f"{dashed}-error" if name in errors else None,
-    )
-    return el("div", el("label", label, for_=dashed), field, _error(name, errors), class_="field")
+def question(session: Json) -> str:
+    """What the bank asks of who pays or saves a card."""
+    if session["amount_total"]:
+        amount = display(session["amount_total"], session["currency"])
+        return f"The sandbox's bank asks: is it you who pays {amount}?"
+    return "The sandbox's bank asks: is it you who saves this card for later payments?"
 
 
-def _error(name: str, errors: Mapping[str, str]) -> Child:
-    if name not in errors:
-        return None
-    dashed = name.replace("_", "-")
-    return el("p", errors[name], id=f"{dashed}-error", class_="error", role="alert")
-
-
-def challenge(session: Json) -> Markup:
-    """What the bank would ask."""
-    amount = _money(session, session["amount_total"])
+def challenge(asked: str) -> Markup:
+    """The bank's page."""
 
     def button(label: str, outcome: str, kind: str) -> Markup:
         return el("button", label, name="outcome", value=outcome, id=outcome, class_=kind)
@@ -225,7 +107,7 @@ def challenge(session: Json) -> Markup:
     return el(
         "main",
         el("h1", "3-D Secure"),
-        el("p", f"The sandbox's bank asks: is it you who pays {amount}?"),
+        el("p", asked),
         el(
             "form",
             button("Authorise", "authorised", "main"),
@@ -250,10 +132,6 @@ def over(session: Json, success: str) -> Markup:
         "main",
         el("h1", "Expired"),
         el("p", "This checkout has expired. Start again in the shop."),
-        _back(session),
+        back(session),
         class_="narrow",
     )
-
-
-def _money(session: Json, amount: int) -> str:
-    return display(amount, session["currency"])

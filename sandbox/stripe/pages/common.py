@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
@@ -67,3 +68,8 @@ async def form_of(request: Request) -> dict[str, str]:
         )
     except ValueError:
         return {}
+
+
+def day(moment: int) -> str:
+    """A day as a person writes it: ``5 Nov 2026``."""
+    return f"{datetime.fromtimestamp(moment, UTC):%-d %b %Y}"
