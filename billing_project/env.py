@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -98,6 +99,11 @@ def words(name: str, default: tuple[str, ...] = ()) -> list[str]:
     """A comma-separated list."""
     value = text(name, ",".join(default))
     return [word.strip() for word in value.split(",") if word.strip()]
+
+
+def file(name: str, default: str) -> Path:
+    """A file, which need not be there; a relative name counts from the project's folder."""
+    return BASE_DIR / text(name, default)
 
 
 def url(name: str, default: str | None = None) -> str:

@@ -96,6 +96,7 @@ def _environment(*, is_sandbox: bool) -> dict[str, str]:
         environment.setdefault("SANDBOX_PORT", str(settings.SANDBOX_PORT))
         environment.setdefault("SANDBOX_URL", settings.SANDBOX_URL)
         environment.setdefault("SANDBOX_DB", str(VAR_DIR / "sandbox.db"))
+        environment.setdefault("SANDBOX_CLOCK", str(settings.SANDBOX_CLOCK))
     return environment
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from django.core.exceptions import ImproperlyConfigured
 
-from billing_project import embedded, env
+from billing_project import embedded, env, sandbox_clock
 
 # Apps register checks of the environment under this tag (django.core.checks.register).
 CONFIGURATION_TAG = "configuration"
@@ -36,7 +36,8 @@ def prepare() -> None:
         embedded.provide()
         from django.conf import settings
 
-        _ = settings.DEBUG  # reads the module
+        if settings.SANDBOX:  # reads the module
+            sandbox_clock.follow(settings.SANDBOX_CLOCK)
 
 
 def check(*tags: str) -> None:

@@ -47,9 +47,28 @@ def now() -> datetime:
     return datetime.now(UTC) + _state.offset()
 
 
-def follow(offset: Offset) -> None:
-    """From now on add what ``offset()`` returns to the wall time, in the whole process."""
+def follow(offset: Offset) -> Offset:
+    """From now on add what ``offset()`` returns to the wall time, in the whole process.
+
+    Returns what was followed until now.
+    """
+    before = _state.offset
     _state.offset = offset
+    return before
+
+
+def ahead() -> timedelta:
+    """How far this clock runs ahead of the wall's, by which the database stamps its rows."""
+    if _state.frozen is not None:
+        return now() - datetime.now(UTC)
+    return _state.offset()
+
+
+def moment_of(stamped_at: datetime, known_at: datetime | None) -> datetime:
+    """When a row came about by this clock: its stamp, or what this clock said of it if ahead."""
+    if known_at is None or ahead() <= timedelta(0):
+        return stamped_at
+    return max(stamped_at, known_at)
 
 
 @contextmanager

@@ -24,6 +24,8 @@ DB_BLOCKER: Any = None
 
 # Nothing listens there: a test that wants the sandbox starts one (tests/live.py).
 NO_SANDBOX = "http://127.0.0.1:9"
+# Nor is its clock: time here is the wall's, whatever a portal that runs beside the tests says.
+NO_CLOCK = TEST_DIR / "no-sandbox.clock"
 
 
 @cache
@@ -63,6 +65,7 @@ def prepare() -> None:
         "ENV_FILE": "",
         "SANDBOX": "1",
         "SANDBOX_URL": NO_SANDBOX,
+        "SANDBOX_CLOCK": str(NO_CLOCK),
         "EMAIL_URL": "memorymail://",
         "DATABASE_URL": cluster().join(),
         "REDIS_URL": own_redis().join(),

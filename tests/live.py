@@ -30,6 +30,7 @@ import psycopg
 from django.conf import global_settings
 from django.test import override_settings
 
+from billing_project import sandbox_clock
 from billing_project.paths import BASE_DIR
 from tests import database, environment
 
@@ -67,6 +68,7 @@ class Portal:
         self.processes = processes
         self.folder = Path(tempfile.mkdtemp(prefix="portal-live-"))
         self.mail_folder = self.folder / "mail"
+        self.clock_file = self.folder / "sandbox.clock"
         self.port, self.sandbox_port = free_ports(2)
         self.url = f"http://127.0.0.1:{self.port}"
         self.sandbox_url = f"http://127.0.0.1:{self.sandbox_port}"
@@ -161,10 +163,11 @@ class Portal:
 
     @contextmanager
     def orm(self) -> Iterator[None]:
-        """Point this process' Django connection at the portal's database."""
+        """Point this process at the portal's database, and let its clock follow the portal's."""
         # Passwords set here must be ones that the portal's processes can check.
         hashers = override_settings(PASSWORD_HASHERS=global_settings.PASSWORD_HASHERS)
-        with unblocked(), hashers, database.use(self.database):
+        following = sandbox_clock.following(self.clock_file)
+        with unblocked(), hashers, following, database.use(self.database):
             yield
 
     def connect(self) -> psycopg.Connection[Any]:
@@ -197,6 +200,7 @@ class Portal:
                 "SANDBOX_PORT": str(self.sandbox_port),
                 "SANDBOX_URL": self.sandbox_url,
                 "SANDBOX_DB": str(self.folder / "sandbox.db"),
+                "SANDBOX_CLOCK": str(self.clock_file),
                 "SANDBOX_WEBHOOK_URL": f"{self.url}/api/webhooks/stripe",
                 "SANDBOX_WEBHOOK_SECRET": self.webhook_secret,
                 "PYTHONUNBUFFERED": "1",

@@ -24,7 +24,8 @@ def run(*arguments: str, **variables: str | None) -> subprocess.CompletedProcess
         for name, value in os.environ.items()
         if name not in set(environment.documented_variables())
     }
-    env |= {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL")} | {"ENV_FILE": ""}
+    of_the_tests = ("DATABASE_URL", "REDIS_URL", "SANDBOX_CLOCK")
+    env |= {name: os.environ[name] for name in of_the_tests} | {"ENV_FILE": ""}
     for name, value in variables.items():
         if value is None:
             env.pop(name, None)
