@@ -320,7 +320,7 @@ EXPANDABLE[KIND] = {
     "schedule": ref("subscription_schedule"),
 }
 EXPANDABLE["plan"] = {"product": ref("product")}
-EXPANDABLE["customer"]["subscriptions"] = _of_customer
+EXPANDABLE.setdefault("customer", {})["subscriptions"] = _of_customer
 
 BASE = "/v1/subscriptions"
 
