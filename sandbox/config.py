@@ -33,6 +33,7 @@ class Config:
     port: int = 8431
     public_url: str = "http://127.0.0.1:8431"
     db: Path = Path("var/sandbox.db")
+    clock_file: Path = Path("var/sandbox.db.clock")
     webhook_url: str | None = None
     webhook_secret: str = ""
     tax_bps: int = 0
@@ -55,10 +56,12 @@ def from_env(env: Mapping[str, str] = os.environ) -> Config:
     public_url = (env.get("SANDBOX_URL") or f"http://127.0.0.1:{port}").rstrip("/")
     if not is_loopback(public_url):
         raise BadConfig("SANDBOX_URL must be an address of this machine (loopback)")
+    db = Path(env.get("SANDBOX_DB") or "var/sandbox.db")
     return Config(
         port=port,
         public_url=public_url,
-        db=Path(env.get("SANDBOX_DB") or "var/sandbox.db"),
+        db=db,
+        clock_file=Path(env.get("SANDBOX_CLOCK") or f"{db}.clock"),
         webhook_url=webhook_url,
         webhook_secret=secret,
         tax_bps=_integer(env, "SANDBOX_TAX_BPS", 0, 0, 10_000),

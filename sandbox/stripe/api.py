@@ -21,6 +21,7 @@ from sandbox.stripe import (
     coupons,
     customers,
     disputes,
+    due,
     endpoints,
     events,
     expand,
@@ -40,7 +41,7 @@ from sandbox.stripe import (
     setup_intents,
     subscriptions,
 )
-from sandbox.stripe.context import Context, open_context
+from sandbox.stripe.context import Context, open_context, sandbox_now
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.routes import Route
 
@@ -131,6 +132,8 @@ class Api:
         with self.in_flight.claim(key):
             time.sleep(fault["delay_seconds"] if fault else 0)
             with self.store.transaction() as tx:
+                if call.method != "GET":  # what is due comes first, not up to a tick later
+                    due.run(tx, self.config, sandbox_now(tx))
                 context = open_context(tx, self.config, request_id=request_id, key=key)
                 first = idempotency.remembered(tx, key, request, context.now) if key else None
                 if first is not None:

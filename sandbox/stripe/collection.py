@@ -143,6 +143,14 @@ def collect(context: Context, invoice: Json, *, method_id: str | None = None) ->
     return False
 
 
+def pay_all_with(context: Context, customer: str, method_id: str) -> None:
+    """Pay the customer's running subscriptions with this payment method from now on."""
+    mine = "json_extract(data, '$.customer') = ?"
+    for subscription in context.tx.find(subscription_docs.KIND, mine, (customer,)):
+        if subscription["status"] not in subscription_docs.ENDED:
+            subscription_docs.change(context, subscription, default_payment_method=method_id)
+
+
 def settle(context: Context, invoice: Json, intent: Json | None, *, outside: bool = False) -> None:
     """Mark an open invoice paid: by the intent, outside of Stripe, or because nothing was due."""
     before = copied(invoice)

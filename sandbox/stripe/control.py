@@ -12,6 +12,8 @@ from sandbox.stripe import (
     charges,
     checkout,
     checks,
+    clock,
+    control_billing,
     disputes,
     endpoints,
     faults,
@@ -41,6 +43,7 @@ SETTINGS: dict[str, checks.Check] = {
     "refund_outcome": choice(*refunds.OUTCOMES),
     "deliveries": choice("auto", "held"),
     "api": choice("up", "down", "cut"),
+    **control_billing.SETTINGS,
 }
 TAX = optional(whole(0, 99_999_999))
 
@@ -158,15 +161,6 @@ def show_settings(context: Context, body: Json) -> Json:
     return context.settings()
 
 
-def advance_clock(context: Context, body: Json) -> Json:
-    """Move the sandbox's time forward."""
-    fields = {"advance_seconds": whole(0, 3650 * 24 * 3600)}
-    sent = read(body, fields, required=("advance_seconds",))
-    offset = float(context.tx.setting("clock_offset_seconds") or 0) + sent["advance_seconds"]
-    context.tx.set_setting("clock_offset_seconds", offset)
-    return {"now": context.now + sent["advance_seconds"], "offset_seconds": offset}
-
-
 def show_deliveries(context: Context, body: Json) -> Json:
     """Deliveries that match."""
     names = ("status", "type", "event", "object")
@@ -260,8 +254,9 @@ def show_books(context: Context, body: Json) -> Json:
 
 
 def reset(context: Context, body: Json) -> Json:
-    """Forget everything but what the environment says."""
+    """Forget everything but what the environment says; the time is the real one again."""
     context.tx.forget_everything()
+    clock.publish(context.tx, context.config)
     endpoints.follow_environment(context.tx, context.config, context.now)
     return {"reset": True}
 
@@ -283,7 +278,6 @@ ACTS: list[tuple[str, str, Act]] = [
     ("POST", f"{S}/disputes/{{id}}/settle", settle_dispute),
     ("GET", f"{S}/settings", show_settings),
     ("POST", f"{S}/settings", change_settings),
-    ("POST", f"{S}/clock", advance_clock),
     ("GET", f"{S}/deliveries", show_deliveries),
     ("POST", f"{S}/deliveries/hold", hold),
     ("POST", f"{S}/deliveries/release", release),
@@ -293,4 +287,5 @@ ACTS: list[tuple[str, str, Act]] = [
     ("POST", f"{S}/faults", add_fault),
     ("DELETE", f"{S}/faults", clear_faults),
     ("POST", f"{S}/faults/clear", clear_faults),
+    *control_billing.ACTS,
 ]

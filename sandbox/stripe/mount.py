@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from sandbox.config import Config
 from sandbox.store import Json, Store
-from sandbox.stripe import control, endpoints, outbox, pages
+from sandbox.stripe import clock, control, endpoints, outbox, pages
 from sandbox.stripe.api import Api, Call, encoded
 from sandbox.stripe.checks import Refusal, read, seconds
 from sandbox.stripe.context import open_context, sandbox_now
@@ -38,6 +38,7 @@ class Stripe:
         self.api = Api(store, config)
         with store.transaction() as tx:
             endpoints.follow_environment(tx, config, int(sandbox_now(tx)))
+            clock.publish(tx, config)
         self.sender: Sender | None = None
 
     async def run(self) -> None:

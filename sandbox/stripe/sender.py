@@ -14,8 +14,8 @@ import httpx
 
 from sandbox.config import Config
 from sandbox.store import Json, Store, Tx
-from sandbox.stripe import charges, disputes, outbox, sessions
-from sandbox.stripe.context import open_context
+from sandbox.stripe import due, outbox
+from sandbox.stripe.context import sandbox_now
 
 logger = logging.getLogger("sandbox.stripe")
 
@@ -63,20 +63,15 @@ class Sender:
             await self.client.aclose()
 
     def _tick(self) -> None:
-        """Sessions expire, balances are booked, disputes end when the sandbox's time says so."""
+        """Do what has fallen due by the sandbox's time: see ``due``."""
         with self.store.transaction() as tx:
-            context = open_context(tx, self.config)
-            for session in sessions.overdue(context):
-                sessions.expire(context, session)
-            for charge in charges.due_for_balance(context):
-                charges.settle_balance(context, charge)
-            disputes.end_overdue(context)
+            due.run(tx, self.config, sandbox_now(tx))
 
     async def _start_due(self) -> float:
         """Set idle endpoints to work on what is due; how long until there may be more."""
-        due, next_at = await asyncio.to_thread(self._look)
-        for endpoint in {delivery["endpoint"] for delivery in due} - set(self.busy):
-            mine = [delivery for delivery in due if delivery["endpoint"] == endpoint]
+        waiting, next_at = await asyncio.to_thread(self._look)
+        for endpoint in {delivery["endpoint"] for delivery in waiting} - set(self.busy):
+            mine = [delivery for delivery in waiting if delivery["endpoint"] == endpoint]
             task = asyncio.create_task(self._work_off(endpoint, mine))
             self.busy[endpoint] = task
         if next_at is None:

@@ -304,7 +304,8 @@ def listing(context: Context, params: Json) -> Json:
     return page
 
 
-def _of_customer(context: Context, customer: Json, value: Any) -> Json:
+def of_customer(context: Context, customer: Json, value: Any) -> Json:
+    """The customer's subscriptions that have not ended, as ``customer.subscriptions``."""
     page = listing(context, {"customer": customer["id"]})
     return {**page, "url": f"/v1/customers/{customer['id']}/subscriptions"}
 
@@ -320,7 +321,6 @@ EXPANDABLE[KIND] = {
     "schedule": ref("subscription_schedule"),
 }
 EXPANDABLE["plan"] = {"product": ref("product")}
-EXPANDABLE.setdefault("customer", {})["subscriptions"] = _of_customer
 
 BASE = "/v1/subscriptions"
 
