@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.store import Json
-from sandbox.stripe import events, ids, lists, payment_methods
+from sandbox.stripe import events, ids, lists, payment_methods, subscriptions
 from sandbox.stripe.context import Context, copied
 from sandbox.stripe.errors import StripeError, missing
 from sandbox.stripe.expand import EXPANDABLE, Resolver, ref
@@ -160,6 +160,7 @@ def update(context: Context, params: Json, id: str) -> Json:
 def delete(context: Context, params: Json, id: str) -> Json:
     """Remove the customer with the cards saved to it; payments keep its id."""
     customer = context.need("customer", id)
+    subscriptions.cancel_all_of(context, id)
     for method in payment_methods.of_customer(context, id):
         payment_methods.detach(context, method)
     context.tx.delete("customer", id)

@@ -321,6 +321,7 @@ EXPANDABLE[KIND] = {
     "schedule": ref("subscription_schedule"),
 }
 EXPANDABLE["plan"] = {"product": ref("product")}
+EXPANDABLE.setdefault("customer", {})["subscriptions"] = of_customer
 
 BASE = "/v1/subscriptions"
 
