@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import F
+from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -26,7 +27,6 @@ from billing.models import (
     StaffAction,
     UnappliedPayment,
 )
-from common import clock
 
 LATEST = 10
 REFUND_IS_LATE = timedelta(hours=1)
@@ -161,9 +161,7 @@ def _order_cards() -> list[dict[str, Any]]:
 
 
 def _refund_cards() -> list[dict[str, Any]]:
-    late = Refund.objects.filter(
-        state=RefundState.REQUESTED, created_at__lt=clock.now() - REFUND_IS_LATE
-    )
+    late = Refund.objects.filter(state=RefundState.REQUESTED, created_at__lt=Now() - REFUND_IS_LATE)
     url = list_of(Refund, state__exact=RefundState.REQUESTED)
     return [_card("Refunds the provider has not taken", late.count(), url, "for over an hour")]
 

@@ -15,6 +15,7 @@ from django.db.models import TextChoices
 
 from billing.models import Code, Dispute, LedgerAccount, Order, Refund
 from billing.money import Money
+from common import clock
 from common.pagination import CursorInvalid
 
 # Wide enough for any statement, narrow enough for every time zone.
@@ -88,9 +89,14 @@ NO_FILTERS = Filters()
 
 @dataclass(frozen=True, slots=True)
 class StatementRow:
-    """One movement: signed amount, the balance after it, and a sentence for the customer."""
+    """One movement: signed amount, the balance after it, and a sentence for the customer.
+
+    ``stamped_at`` is the database's time, by which rows are ordered; ``booked_at`` the portal's,
+    which is another one only while the sandbox's clock runs ahead.
+    """
 
     id: int
+    stamped_at: datetime
     booked_at: datetime
     occurred_at: datetime
     kind: Kind
@@ -111,12 +117,12 @@ class StatementPage:
 # The balance after a row is today's (or, further down, the one the cursor carries) less all that
 # came later. Without filters each half reads only a page's worth off the end of its index.
 _ROWS = """
-SELECT id, booked_at, occurred_at, code, group_key, signed_minor, balance_minor FROM (
-    SELECT moves.*, {anchor} - coalesce(sum(signed_minor) OVER (
-        ORDER BY booked_at DESC, id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+SELECT id, stamped_at, booked_at, occurred_at, code, group_key, signed_minor, balance_minor FROM (
+    SELECT moves.*, {booked} AS booked_at, {anchor} - coalesce(sum(signed_minor) OVER (
+        ORDER BY stamped_at DESC, id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ), 0)::bigint AS balance_minor
     FROM (
-        (SELECT id, created_at AS booked_at, occurred_at, code, group_key,
+        (SELECT id, created_at AS stamped_at, occurred_at, code, group_key,
                 -amount_minor AS signed_minor
          FROM billing_transfer WHERE source_id = %(wallet)s {bounds} {newest})
         UNION ALL
@@ -125,9 +131,13 @@ SELECT id, booked_at, occurred_at, code, group_key, signed_minor, balance_minor 
     ) AS moves
 ) AS rows
 WHERE true {wanted}
-ORDER BY booked_at DESC, id DESC
+ORDER BY stamped_at DESC, id DESC
 LIMIT %(limit)s
 """
+# While the portal's clock runs ahead of the database's (in the sandbox), it was later by it.
+_BOOKED, _BOOKED_AHEAD = "stamped_at", "greatest(stamped_at, occurred_at)"
+# Between the moment an act is given and the one its row is stamped with.
+_TOLERANCE = timedelta(hours=1)
 _NEWEST = "ORDER BY created_at DESC, id DESC LIMIT %(limit)s"
 _TODAY = "(SELECT balance_minor FROM billing_ledgeraccount WHERE id = %(wallet)s)"
 
@@ -191,13 +201,16 @@ def _query(
 ) -> tuple[str, dict[str, Any]]:
     values: dict[str, Any] = {"wallet": wallet.pk}
     anchor, bounds, wanted = _TODAY, "", ""
+    ahead = max(clock.ahead(), timedelta(0))
     if cursor:
         values |= _decode(wallet, cursor)
         anchor = "%(balance)s"
         bounds += " AND (created_at, id) < (%(at)s, %(id)s)"
     if filters.since is not None:
-        bounds += " AND created_at >= %(since)s"
-        values["since"] = filters.since
+        bounds += " AND created_at >= %(stamped_since)s"
+        wanted += " AND booked_at >= %(since)s" if ahead else ""
+        slack = ahead and ahead + _TOLERANCE
+        values |= {"since": filters.since, "stamped_since": filters.since - slack}
     if filters.until is not None:
         wanted += " AND booked_at < %(until)s"
         values["until"] = filters.until
@@ -208,7 +221,8 @@ def _query(
             wanted = wanted.replace("code = ANY", "NOT code = ANY")
             values["codes"] = sorted(frozenset().union(*_KINDS.values()))
     newest = "" if wanted else _NEWEST
-    return _ROWS.format(anchor=anchor, bounds=bounds, wanted=wanted, newest=newest), values
+    parts = {"anchor": anchor, "bounds": bounds, "wanted": wanted, "newest": newest}
+    return _ROWS.format(booked=_BOOKED_AHEAD if ahead else _BOOKED, **parts), values
 
 
 def _describe(records: Sequence[dict[str, Any]], wallet: LedgerAccount) -> list[StatementRow]:
@@ -224,6 +238,7 @@ def _row(record: dict[str, Any], order: Order | None, wallet: LedgerAccount) -> 
     about = order.product_name if order else reference_in(record["group_key"], wallet)
     return StatementRow(
         id=record["id"],
+        stamped_at=record["stamped_at"],
         booked_at=record["booked_at"],
         occurred_at=record["occurred_at"],
         kind=kind_of(code),
@@ -265,7 +280,7 @@ def _ids(groups: set[str], prefix: str) -> list[UUID]:
 
 def _encode(wallet: LedgerAccount, row: StatementRow) -> str:
     before_minor = (row.balance - row.amount).amount_minor
-    content = [row.booked_at.isoformat(), row.id, before_minor]
+    content = [row.stamped_at.isoformat(), row.id, before_minor]
     return signing.dumps(content, salt=f"statement:{wallet.pk}")
 
 

@@ -14,6 +14,7 @@ from billing.money import CREDIT, Money
 from billing.selectors import Filters, Kind, StatementRow
 from billing.selectors.statements import reference_group
 from billing.services import disputes, refunds
+from common import clock
 from common.pagination import CursorInvalid
 from tests.billing.fakes import FakeRail
 from tests.factories import NOW, make_order, make_payment, make_wallet
@@ -111,6 +112,31 @@ def test_days_are_a_filter_too() -> None:
     assert numbers(list(selectors.statement(wallet, limit=50, filters=middle).rows)) == WHOLE[4:8]
     later = Filters(since=timezone.now() + timedelta(days=1))
     assert selectors.statement(wallet, limit=50, filters=later).rows == []
+
+
+def test_a_clock_that_runs_ahead_dates_rows_and_days_by_itself() -> None:
+    wallet = make_wallet(credits_minor=1000)
+    month, today = timedelta(days=30), timezone.now()
+    for number in range(1, 4):
+        with clock.travel(month * number):
+            ledger.spend(
+                wallet,
+                number,
+                code=Code.USAGE,
+                key=f"{wallet.pk}:ahead{number}",
+                occurred_at=clock.now(),
+            )
+
+    with clock.travel(month * 3):
+        rows = selectors.statement(wallet, limit=50).rows
+        second = Filters(since=today + month * 1.5, until=today + month * 2.5)
+        since = Filters(since=today + month * 1.5)
+
+        assert [round((row.booked_at - today) / month) for row in rows[:3]] == [3, 2, 1]
+        assert numbers(list(rows)) == [(-3, 994), (-2, 997), (-1, 999), (1000, 1000)]
+        assert numbers(list(selectors.all_rows(wallet, filters=second, batch=1))) == [(-2, 997)]
+        found = list(selectors.all_rows(wallet, filters=since, batch=1))
+        assert numbers(found) == [(-3, 994), (-2, 997)]
 
 
 def test_a_kind_that_is_not_ours_is_other() -> None:
