@@ -26,6 +26,7 @@ from billing.services import (
     rails,
     refunds,
     subscription_periods,
+    subscriptions,
 )
 from common import clock
 
@@ -48,6 +49,14 @@ def handle_inbound_event(event_id: int) -> None:
 def send_refund(refund_id: str) -> None:
     """Send one requested refund."""
     refunds.send(UUID(refund_id))
+
+
+@shared_task(
+    name=subscriptions.STOP_TASK, acks_late=True, autoretry_for=(OperationalError,), max_retries=5
+)
+def stop_subscription(subscription_id: str) -> None:
+    """Tell the rail to charge nothing more for one subscription."""
+    cancellations.stop(UUID(subscription_id))
 
 
 @shared_task(name="billing.refresh_order", acks_late=True)

@@ -50,15 +50,11 @@ class PlanType(LotProduct):
 
     def unspent_net_minor(self, order: Order) -> int:
         """What is unearned of the order's net, wherever a plan change carried it."""
-        left = 0
-        for period in _family(order):
-            earned = max(period.earned_minor(clock.now()), period.recognised_minor)
-            left += period.kept_minor - earned
-        return min(left, order.net.amount_minor)
+        return min(_unearned_minor(order), order.net.amount_minor)
 
     def pin(self, reversal: Reversal) -> None:
         super().pin(reversal)
-        if _takes_the_rest(self, reversal):
+        if _takes_the_rest(reversal):
             _freeze(reversal.order, reversal.cause)
 
     def unpin(self, cause: str, *, at: datetime) -> None:
@@ -67,7 +63,7 @@ class PlanType(LotProduct):
             _thaw(subscription, cause)
 
     def take_units(self, reversal: Reversal) -> None:
-        ends = _is_frozen_by(reversal) or _takes_the_rest(self, reversal)
+        ends = _is_frozen_by(reversal) or _takes_the_rest(reversal)
         super().take_units(reversal)
         if ends:
             _revoke(reversal)
@@ -119,9 +115,26 @@ def _family(order: Order) -> Iterator[SubscriptionPeriod]:
         period = locked.filter(pk=period.carried_to_id).first() if period.carried_to_id else None
 
 
-def _takes_the_rest(product: PlanType, reversal: Reversal) -> bool:
-    """Whether nothing unearned is left of the order once this part has gone."""
-    return reversal.net_minor >= product.unspent_net_minor(reversal.order)
+def _unearned_minor(order: Order) -> int:
+    """Money of the order's periods that no passed second has earned."""
+    now = clock.now()
+    return sum(
+        one.kept_minor - max(one.earned_minor(now), one.recognised_minor) for one in _family(order)
+    )
+
+
+def _takes_the_rest(reversal: Reversal) -> bool:
+    """Whether this part takes all that was left to use.
+
+    Of the order that paid the newest period: all of its own money that is unearned. Of one whose
+    money a plan change carried on: all that the new period has.
+    """
+    order = reversal.order
+    left = _unearned_minor(order)
+    newest = _newest(order)
+    if newest is not None and newest.order_id == order.pk:
+        left = min(left, order.net.amount_minor - reversal.net_before_minor)
+    return reversal.net_minor >= left
 
 
 def _newest(order: Order) -> SubscriptionPeriod | None:

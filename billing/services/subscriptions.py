@@ -14,9 +14,10 @@ from billing import catalogue
 from billing.errors import AlreadySubscribed
 from billing.models import Order, Subscription, SubscriptionStatus
 from billing.services import entitlements, notifiers, orders, plan_offers, rails
-from common import clock
+from common import clock, doorbell
 
 PLAN = "plan"
+STOP_TASK = "billing.stop_subscription"
 _FAILING = (SubscriptionStatus.PAST_DUE, SubscriptionStatus.SUSPENDED)
 
 
@@ -39,6 +40,7 @@ class Standing:
     trial_ends_at: datetime | None = None
     cancels_at: datetime | None = None
     ended_at: datetime | None = None
+    failing_since: datetime | None = None
     next_plan: str = ""
     next_interval: str = ""
 
@@ -66,7 +68,7 @@ def start(
             return first
     way = rails.named(rail)
     offer = plan_offers.find(slug, interval, way.assets)
-    known = current(customer)
+    known = next(iter(live(customer)), None)
     if known is not None and not _extends(known, offer.plan.slug, interval, rail):
         raise AlreadySubscribed
     trial_days = offer.plan.trial_days if way.renews and not _had_any(customer) else 0
@@ -170,7 +172,7 @@ def _take_status(subscription: Subscription, standing: Standing) -> None:
     status = standing.status
     if status in _FAILING:
         if subscription.past_due_since is None:
-            subscription.past_due_since = now
+            subscription.past_due_since = standing.failing_since or now
             subscription.reminders = 0
         if subscription.status == SubscriptionStatus.SUSPENDED:
             status = SubscriptionStatus.SUSPENDED
@@ -193,6 +195,7 @@ def end(subscription: Subscription, *, at: datetime, stop_rail: bool) -> None:
     subscription.ended_at = at
     if stop_rail and subscription.external_id:
         subscription.stop_requested_at = at
+        doorbell.ring(STOP_TASK, str(subscription.pk))
     subscription.save(update_fields=["status", "ended_at", "stop_requested_at"])
     entitlements.changed(subscription.customer_id)
     notifiers.tell("subscription_ended", subscription)

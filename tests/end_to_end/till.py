@@ -24,6 +24,7 @@ from billing.models import (
     Payment,
     Refund,
     RefundState,
+    Subscription,
     Transfer,
 )
 from billing.money import CREDIT, USD, Asset
@@ -179,8 +180,11 @@ class Till:
         """What is still to be done, as sentences for a failing test."""
         events = InboundEvent.objects.filter(state__in=NOT_DONE)
         waiting = Refund.objects.filter(state=RefundState.REQUESTED)
-        return [f"{one} is {one.state}: {one.last_error}" for one in events] + [
-            f"refund {one.pk} is to be sent: {one.last_error}" for one in waiting
+        stopping = Subscription.objects.exclude(stop_requested_at=None)
+        return [
+            *(f"{one} is {one.state}: {one.last_error}" for one in events),
+            *(f"refund {one.pk} is to be sent: {one.last_error}" for one in waiting),
+            *(f"subscription {one.external_id} is to be stopped" for one in stopping),
         ]
 
     # -- our books --------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from billing.models import Payment
@@ -47,7 +48,7 @@ def subscription_id(invoice: objects.Object) -> str | None:
     return objects.id_of(details.get("subscription"))
 
 
-def _paid_at(invoice: objects.Object) -> objects.datetime:
+def _paid_at(invoice: objects.Object) -> datetime:
     return objects.moment(invoice["status_transitions"]["paid_at"] or invoice["created"])
 
 

@@ -73,6 +73,7 @@ def read(found: objects.Object) -> Standing | None:
         trial_ends_at=_moment(found["trial_end"]),
         cancels_at=_moment(found["cancel_at"] or _end_if_cancelled(found, item)),
         ended_at=_moment(found["ended_at"]),
+        failing_since=_failing_since(found),
         next_plan=later.plan_slug if later else "",
         next_interval=later.interval if later else "",
     )
@@ -86,6 +87,14 @@ def item_of(found: objects.Object) -> dict[str, Any]:
 
 def _end_if_cancelled(found: objects.Object, item: dict[str, Any]) -> int | None:
     return item["current_period_end"] if found["cancel_at_period_end"] else None
+
+
+def _failing_since(found: objects.Object) -> datetime | None:
+    """When the newest invoice was first charged for in vain."""
+    invoice = found["latest_invoice"]
+    if not isinstance(invoice, dict) or invoice["status"] != "open":
+        return None
+    return _moment(invoice["status_transitions"]["finalized_at"] or invoice["created"])
 
 
 def _later_price(found: objects.Object) -> prices.PlanPrice | None:
