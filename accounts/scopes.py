@@ -41,5 +41,9 @@ def find(name: str) -> Scope | None:
 
 CREDITS_READ = register("credits:read", "See balance, history and transactions")
 CREDITS_PURCHASE = register("credits:purchase", "Start purchases of credits", pays=True)
+SUBSCRIPTION_READ = register("subscription:read", "See plans and the subscription")
+SUBSCRIPTION_WRITE = register(
+    "subscription:write", "Subscribe, change the plan and cancel", pays=True
+)
 QUOTA_WRITE = register("quota:write", "Reserve, capture and release quota", pays=True)
 USAGE_WRITE = register("usage:write", "Report usage", pays=True)

@@ -1,0 +1,256 @@
+"""The plans that are sold here, as one customer sees them: prices, ways to pay, what each means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from django.db.models import TextChoices
+
+from billing import catalogue
+from billing.models import Subscription
+from billing.money import Asset, Money
+from billing.plans import FEATURE_NAMES, LENGTH_MONTHS, Interval, Limit, Offer, Plan
+from billing.selectors.subscriptions import SubscriptionRow
+
+MONTHS_A_YEAR = 12
+
+
+class Way(Protocol):
+    """A way to pay, as far as plans care."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def assets(self) -> tuple[Asset, ...]: ...
+    @property
+    def renews(self) -> bool: ...
+
+
+class Move(TextChoices):
+    """What choosing an offer would mean for this customer."""
+
+    SUBSCRIBE = "subscribe", "Subscribe"
+    CURRENT = "current", "Your plan"
+    PLANNED = "planned", "Begins when the period ends"
+    UPGRADE = "upgrade", "Upgrade"
+    DOWNGRADE = "downgrade", "Downgrade"
+    LONGER = "longer", "Pay for longer"
+    SHORTER = "shorter", "Pay for shorter"
+    EXTEND = "extend", "Add more time"
+    BLOCKED = "blocked", "Not possible now"
+
+
+# Moves that are made by paying an order; the others are quoted first.
+BOUGHT = frozenset({Move.SUBSCRIBE, Move.EXTEND})
+QUOTED = frozenset({Move.UPGRADE, Move.DOWNGRADE, Move.LONGER, Move.SHORTER})
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A plan at its price for an interval, over one rail, and what choosing it would mean."""
+
+    offer: Offer
+    rail: str
+    rail_title: str
+    renews: bool
+    move: Move
+    # What a year saves against twelve months; None when it saves nothing or is no year.
+    saving: Money | None
+
+    @property
+    def is_bought(self) -> bool:
+        """Whether an order is placed for it."""
+        return self.move in BOUGHT
+
+    @property
+    def is_quoted(self) -> bool:
+        """Whether what it costs now is shown first."""
+        return self.move in QUOTED
+
+    @property
+    def per(self) -> str:
+        """E.g. ``month``."""
+        return self.offer.interval.label
+
+    @property
+    def change(self) -> str:
+        """What to write on the button of a change."""
+        if self.move in (Move.LONGER, Move.SHORTER):
+            return f"Pay per {self.per}"
+        return f"{self.move.label} to {self.offer.plan.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCard:
+    """A plan with what it allows and how it can be had."""
+
+    plan: Plan
+    is_current: bool
+    choices: Sequence[Choice]
+    trial_days: int
+
+    @property
+    def price(self) -> Choice | None:
+        """The price to show large: the first there is."""
+        return self.choices[0] if self.choices else None
+
+    @property
+    def limits(self) -> list[tuple[str, str]]:
+        """Each limit's name and amount."""
+        return limit_texts(self.plan)
+
+    @property
+    def features(self) -> list[tuple[str, bool]]:
+        """Everything that any plan has, and whether this one has it."""
+        return [(FEATURE_NAMES[name], name in self.plan.features) for name in _all_features()]
+
+    @property
+    def saving(self) -> Money | None:
+        """The most that paying for a year saves, among its ways to pay."""
+        return next((one.saving for one in self.choices if one.saving), None)
+
+
+def plan_cards(
+    ways: Sequence[Way], current: SubscriptionRow | None, *, may_try: bool, months: int | None
+) -> list[PlanCard]:
+    """Every plan, lowest first, with its offers for intervals of so many months (None: all).
+
+    ``may_try``: whether a trial is still to be had.
+    """
+    return [
+        PlanCard(
+            plan=plan,
+            is_current=_is_current(plan, current),
+            choices=_choices(plan, ways, current, months),
+            trial_days=plan.trial_days if may_try and any(way.renews for way in ways) else 0,
+        )
+        for plan in catalogue.current().plans
+    ]
+
+
+def sold_months(ways: Sequence[Way]) -> list[int]:
+    """For how many months at a time plans are sold here, shortest first."""
+    found = {
+        LENGTH_MONTHS[offer.interval]
+        for plan in catalogue.current().plans
+        for _, offer in _offers(plan, ways)
+    }
+    return sorted(found)
+
+
+def limit_texts(plan: Plan) -> list[tuple[str, str]]:
+    """Each limit's name, and its amount as a person writes it."""
+    return [
+        (str(limit.label), "Unlimited" if plan.limits[limit] is None else f"{plan.limits[limit]:,}")
+        for limit in Limit
+    ]
+
+
+def lost(before: Plan, after: Plan) -> list[str]:
+    """What somebody gives up by going from one plan to another: limits and features."""
+    limits = [
+        f"{limit.label}: {_amount(after, limit)} instead of {_amount(before, limit)}"
+        for limit in Limit
+        if _is_less(after.limits[limit], before.limits[limit])
+    ]
+    features = [FEATURE_NAMES[name] for name in before.features if name not in after.features]
+    return [*limits, *features]
+
+
+def _amount(plan: Plan, limit: Limit) -> str:
+    amount = plan.limits[limit]
+    return "unlimited" if amount is None else f"{amount:,}"
+
+
+def _is_less(after: int | None, before: int | None) -> bool:
+    return after is not None and (before is None or after < before)
+
+
+def _all_features() -> list[str]:
+    plans = catalogue.current().plans
+    return [name for name in FEATURE_NAMES if any(name in plan.features for plan in plans)]
+
+
+def _is_current(plan: Plan, current: SubscriptionRow | None) -> bool:
+    if current is None:
+        return plan.is_free
+    return plan.slug == current.subscription.plan_slug
+
+
+def _offers(plan: Plan, ways: Sequence[Way]) -> list[tuple[Way, Offer]]:
+    if plan.is_free:
+        return []
+    sold = catalogue.current()
+    return [
+        (way, offer)
+        for way in ways
+        for unit in way.assets
+        for offer in sold.offers(plan.slug, unit)
+    ]
+
+
+def _choices(
+    plan: Plan, ways: Sequence[Way], current: SubscriptionRow | None, months: int | None
+) -> list[Choice]:
+    return [
+        Choice(
+            offer=offer,
+            rail=way.name,
+            rail_title=way.title,
+            renews=way.renews,
+            move=_move(offer, way, current),
+            saving=_saving(offer),
+        )
+        for way, offer in _offers(plan, ways)
+        if months in (None, LENGTH_MONTHS[offer.interval])
+    ]
+
+
+def _saving(offer: Offer) -> Money | None:
+    """What a year costs less than twelve months of the same, paid in the same way."""
+    if LENGTH_MONTHS[offer.interval] != MONTHS_A_YEAR:
+        return None
+    unit = offer.price.asset
+    by_month = next(
+        (
+            one.price
+            for one in catalogue.current().offers(offer.plan.slug, unit)
+            if one.interval == Interval.MONTH
+        ),
+        None,
+    )
+    if by_month is None:
+        return None
+    saved = Money(MONTHS_A_YEAR * by_month.amount_minor, unit) - offer.price
+    return saved if saved.amount_minor > 0 else None
+
+
+def _move(offer: Offer, way: Way, current: SubscriptionRow | None) -> Move:
+    if current is None:
+        return Move.SUBSCRIBE
+    row = current.subscription
+    same = (offer.plan.slug, str(offer.interval)) == (row.plan_slug, row.interval)
+    if way.name != row.rail or offer.price.asset != row.unit:
+        return Move.BLOCKED
+    if same:
+        return Move.CURRENT if row.renews else Move.EXTEND
+    if not current.can_change:
+        return Move.BLOCKED
+    if (offer.plan.slug, str(offer.interval)) == (row.next_plan_slug, row.next_interval):
+        return Move.PLANNED
+    return _change(offer, row)
+
+
+def _change(offer: Offer, row: Subscription) -> Move:
+    sold = catalogue.current()
+    rank = sold.plan(row.plan_slug).rank if sold.has_plan(row.plan_slug) else -1
+    before, after = LENGTH_MONTHS[Interval(row.interval)], LENGTH_MONTHS[offer.interval]
+    if not row.renews and (offer.plan.rank <= rank or str(offer.interval) != row.interval):
+        return Move.BLOCKED
+    if offer.plan.rank == rank:
+        return Move.LONGER if after > before else Move.SHORTER
+    return Move.UPGRADE if offer.plan.rank > rank else Move.DOWNGRADE
