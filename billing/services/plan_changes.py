@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from django.core import signing
 from django.db import transaction
+from django.db.models.functions import Now
 
 from accounts.models import Customer, User
 from billing import catalogue
@@ -21,6 +22,7 @@ from billing.errors import (
     NoSubscription,
     PaymentDeclined,
     QuoteOutdated,
+    RailUnavailable,
 )
 from billing.models import Order, OrderStatus, Subscription, SubscriptionStatus
 from billing.money import Money
@@ -130,6 +132,33 @@ def keep_plan(customer: Customer) -> Subscription:
         renewing.rail_of(subscription).keep_plan(subscription)
         subscription.refresh_from_db()
     return subscription
+
+
+def settle_left_over(limit: int = 100) -> int:
+    """Bring changes whose answer was lost to an end; returns how many were looked at.
+
+    What the rail did is settled; what it did not do is no longer waited for.
+    """
+    left = Order.objects.filter(
+        status=OrderStatus.OPEN,
+        product_kind=plan_offers.KIND,
+        snapshot__has_key="change",
+        created_at__lt=Now() - QUOTE_LASTS,
+    ).order_by("pk")[:limit]
+    for order in left:
+        _end_left_over(order)
+    return len(left)
+
+
+def _end_left_over(order: Order) -> None:
+    subscription = Subscription.objects.get(pk=order.snapshot["change"]["subscription"])
+    if not subscription.renews:
+        return  # paid on a page of ours, where it lapses
+    try:
+        renewing.rail_of(subscription).refresh_subscription(subscription)
+    except RailUnavailable:
+        return
+    orders.lapse(order.pk, OrderStatus.FAILED)
 
 
 def _charge(subscription: Subscription, offer: Offer, at: datetime, order: Order | None) -> None:
