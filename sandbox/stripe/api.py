@@ -30,6 +30,7 @@ from sandbox.stripe import (
     ids,
     invoice_acts,
     invoice_payments,
+    invoice_previews,
     invoices,
     params,
     payment_intents,
@@ -41,6 +42,9 @@ from sandbox.stripe import (
     refunds,
     sessions,
     setup_intents,
+    subscription_items,
+    subscription_schedules,
+    subscription_updates,
     subscriptions,
 )
 from sandbox.stripe.context import Context, open_context, sandbox_now
@@ -56,6 +60,7 @@ NOUNS = (
     disputes,
     endpoints,
     events,
+    invoice_previews,  # before the acts, one of whose addresses its own would match
     invoice_acts,
     invoice_payments,
     invoices,
@@ -68,6 +73,9 @@ NOUNS = (
     refunds,
     sessions,
     setup_intents,
+    subscription_items,
+    subscription_schedules,
+    subscription_updates,
     subscriptions,
 )
 ROUTES = [(route.pattern, route) for noun in NOUNS for route in noun.ROUTES]

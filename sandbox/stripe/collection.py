@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.store import Json
-from sandbox.stripe import events, ids, invoice_lines, invoices, payment_intents, subscription_docs
+from sandbox.stripe import events, ids, invoices, payment_intents, subscription_docs
 from sandbox.stripe.context import Context, copied
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.periods import DAY_SECONDS
@@ -18,32 +18,8 @@ def create(context: Context, invoice: Json, *, finalize_after_seconds: int | Non
         invoice["automatically_finalizes_at"] = context.now + finalize_after_seconds
         invoice["next_payment_attempt"] = context.now + finalize_after_seconds
     invoices.insert(context, invoice)
-    _note_billed(context, invoice)
     events.emit(context, "invoice.created", invoice)
     return invoice
-
-
-def _note_billed(context: Context, invoice: Json) -> None:
-    """Remember per item what its current period cost: a later change gives the rest back."""
-    subscription = context.tx.get(subscription_docs.KIND, invoices.subscription_of(invoice) or "")
-    if subscription is None:
-        return
-    private = subscription_docs.private_of(context, subscription)
-    for one in invoice["lines"]["data"]:
-        item = one["parent"]["subscription_item_details"]["subscription_item"]
-        net = invoice_lines.net(one)
-        if net < 0:
-            continue
-        private["billed"][item] = {
-            "net": net,
-            "start": one["period"]["start"],
-            "end": one["period"]["end"],
-            "price": one["pricing"]["price_details"]["price"],
-            "quantity": one["quantity"],
-            "invoice": invoice["id"],
-            "line": one["id"],
-        }
-    subscription_docs.save(context, subscription, private)
 
 
 def finalize(context: Context, invoice: Json) -> Json:

@@ -54,8 +54,11 @@ def issue(context: Context, subscription: Json, invoice: Json, *, later: bool = 
     caller tells of the subscription.
     """
     delay_seconds = int(context.setting("invoice_finalize_seconds")) if later else None
-    private = {**subscription_docs.private_of(context, subscription), "pending": []}
-    subscription_docs.save(context, subscription, private)
+    private = subscription_docs.private_of(context, subscription)
+    pending = {one["id"] for one in private["pending"]}
+    fresh = [one for one in invoice["lines"]["data"] if one["id"] not in pending]
+    _note_billed(private, fresh, invoice=invoice["id"])
+    subscription_docs.save(context, subscription, {**private, "pending": []})
     collection.create(context, invoice, finalize_after_seconds=delay_seconds)
     subscription["latest_invoice"] = invoice["id"]
     _drop_spent(context, subscription, invoice)
@@ -87,3 +90,30 @@ def warn_of_trial_end(context: Context, subscription: Json) -> None:
     if end - subscription_docs.TRIAL_WARNING_SECONDS <= context.now:
         subscription_docs.save(context, subscription, {**private, "trial_warned": True})
         events.emit(context, "customer.subscription.trial_will_end", subscription)
+
+
+def keep_pending(context: Context, subscription: Json, lines: list[Json]) -> None:
+    """Keep the lines for the next period's invoice."""
+    private = subscription_docs.private_of(context, subscription)
+    _note_billed(private, lines, invoice=None)
+    private["pending"] = private["pending"] + lines
+    subscription_docs.save(context, subscription, private)
+
+
+def _note_billed(private: Json, lines: list[Json], *, invoice: str | None) -> None:
+    """Remember per item what its period cost: a later change gives the rest of it back."""
+    for one in lines:
+        amount = invoice_lines.net(one)
+        item = one["parent"]["subscription_item_details"]["subscription_item"]
+        if amount < 0:
+            private["billed"].pop(item, None)
+            continue
+        private["billed"][item] = {
+            "net": amount,
+            "start": one["period"]["start"],
+            "end": one["period"]["end"],
+            "price": one["pricing"]["price_details"]["price"],
+            "quantity": one["quantity"],
+            "invoice": invoice,
+            "line": one["id"],
+        }

@@ -23,7 +23,10 @@ def credit(
     since = max(at, billed["start"])
     share = Fraction(billed["end"] - since, billed["end"] - billed["start"])
     name = invoice_lines.product_name(context, item["price"])
-    of = {"invoice": billed["invoice"], "invoice_line_items": [billed["line"]]}
+    of = billed["invoice"] and {
+        "invoice": billed["invoice"],
+        "invoice_line_items": [billed["line"]],
+    }
     return [
         invoice_lines.line(
             subscription,

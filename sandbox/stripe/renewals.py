@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from sandbox.store import Json
-from sandbox.stripe import collection, events, invoice_acts, invoicing, periods, subscription_docs
+from sandbox.stripe import (
+    collection,
+    events,
+    invoice_acts,
+    invoicing,
+    periods,
+    subscription_docs,
+    subscription_schedules,
+)
 from sandbox.stripe.context import Context, copied
 
 KIND = subscription_docs.KIND
@@ -17,8 +25,16 @@ def process(context: Context, subscription: Json) -> None:
     invoicing.warn_of_trial_end(context, subscription)
     if subscription["cancel_at"] is not None and subscription["cancel_at"] <= context.now:
         collection.end(context, subscription, reason="cancellation_requested")
-    elif subscription_docs.period_of(subscription)[1] <= context.now:
-        _period_ends(context, subscription)
+        return
+    before = copied(subscription)
+    phase_at = subscription_docs.private_of(context, subscription).get("phase_at")
+    phase_over = phase_at is not None and phase_at <= context.now
+    if phase_over and not subscription_schedules.step(context, subscription):
+        return
+    if subscription_docs.period_of(subscription)[1] <= context.now:
+        _period_ends(context, subscription, before)
+    else:
+        subscription_docs.tell(context, subscription, before)
 
 
 def process_invoice(context: Context, invoice: Json) -> None:
@@ -29,19 +45,18 @@ def process_invoice(context: Context, invoice: Json) -> None:
         collection.collect(context, invoice)
 
 
-def _period_ends(context: Context, subscription: Json) -> None:
+def _period_ends(context: Context, subscription: Json, before: Json) -> None:
     if subscription["status"] == "trialing" and _method_of(context, subscription) is None:
         wanted = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
         if wanted == "cancel":
             collection.end(context, subscription, reason="cancellation_requested")
             return
         if wanted == "pause":
-            before = copied(subscription)
             subscription["status"] = "paused"
             subscription_docs.tell(context, subscription, before)
             events.emit(context, "customer.subscription.paused", subscription)
             return
-    renew(context, subscription)
+    renew(context, subscription, before)
 
 
 def _method_of(context: Context, subscription: Json) -> str | None:
@@ -51,9 +66,8 @@ def _method_of(context: Context, subscription: Json) -> str | None:
     return str(found) if found else None
 
 
-def renew(context: Context, subscription: Json) -> Json:
+def renew(context: Context, subscription: Json, before: Json) -> Json:
     """Begin the next period: its invoice is a draft that is finalised and charged an hour later."""
-    before = copied(subscription)
     ended = subscription_docs.period_of(subscription)
     recurring = subscription_docs.recurring_of(subscription)
     period = periods.around(subscription["billing_cycle_anchor"], recurring, ended[1])

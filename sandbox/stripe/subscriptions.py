@@ -112,6 +112,8 @@ def _first_end(context: Context, subscription: Json, trial_end: int | None) -> i
 
 
 def _pay_first(context: Context, invoice: Json, *, behavior: str) -> None:
+    if behavior == "preview":  # nothing is to be paid, only looked at
+        return
     if behavior == "default_incomplete" and invoice["amount_due"]:
         collection.intent_of(context, invoice)
         return
