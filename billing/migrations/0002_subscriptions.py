@@ -72,6 +72,7 @@ class Migration(migrations.Migration):
                 ("started_at", models.DateTimeField()),
                 ("ended_at", models.DateTimeField(null=True)),
                 ("stop_requested_at", models.DateTimeField(null=True)),
+                ("heard", models.PositiveIntegerField(default=0)),
                 (
                     "created_at",
                     models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),

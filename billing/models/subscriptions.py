@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.fields import ArrayField
@@ -14,6 +14,8 @@ from billing.models.orders import Order
 from billing.money import Asset, Money, asset
 from billing.plans import Interval
 from common import ids
+
+_TICK = timedelta(microseconds=1)
 
 
 class SubscriptionStatus(models.TextChoices):
@@ -65,6 +67,8 @@ class Subscription(models.Model):
     ended_at = models.DateTimeField(null=True)
     # The rail still has to be told to stop charging.
     stop_requested_at = models.DateTimeField(null=True)
+    # Counts what the rail said of it: an answer that was overtaken by another is asked again.
+    heard = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -253,9 +257,11 @@ class SubscriptionPeriod(models.Model):
 
     def earned_minor(self, at: datetime) -> int:
         """What has been earned of ``kept_minor`` by then: cumulative by the second, floored."""
-        length = (self.ends_at - self.starts_at).total_seconds()
-        past = (min(at, self.ends_at) - self.starts_at).total_seconds()
-        if past >= length:
+        if at >= self.ends_at:
             return self.kept_minor
-        due = int((self.cost_minor - self.carried_out_minor) * max(past, 0) // length)
+        if at <= self.starts_at:
+            return 0
+        past, length = at - self.starts_at, self.ends_at - self.starts_at
+        # In whole microseconds: a float would lose units of what has many decimals.
+        due = (self.cost_minor - self.carried_out_minor) * (past // _TICK) // (length // _TICK)
         return min(due, self.kept_minor)

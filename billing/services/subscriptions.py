@@ -105,33 +105,39 @@ def _worth(subscription: Subscription) -> tuple[bool, int, datetime]:
     return gives, plan.rank, subscription.period_ends_at
 
 
+def heard(rail: str, external_id: str) -> int | None:
+    """How often the rail was heard on a subscription; ask this, then the rail, then ``record``."""
+    found = Subscription.objects.filter(rail=rail, external_id=external_id)
+    return found.values_list("heard", flat=True).first()
+
+
 @transaction.atomic
-def record(standing: Standing) -> Subscription | None:
+def record(standing: Standing, *, heard_before: int | None) -> bool:
     """Bring our row to what the rail says today; repeating it changes nothing.
 
-    None for one that we have no payment or trial of: money makes a subscription, not a message.
+    False when somebody else heard the rail since ``heard_before``: what they heard may be newer,
+    so ask again. One that we have no payment or trial of is left alone: money makes a
+    subscription, not a message.
     """
     subscription = lock_external(standing.rail, standing.external_id)
     if subscription is None:
-        return None
-    if subscription.status == SubscriptionStatus.ENDED or not subscription.renews:
-        # Ended here first, or left to run out: what the rail charges for it no longer is this.
-        _hear_of_end(subscription, standing)
-        return subscription
+        return True
+    if subscription.heard != (heard_before or 0):
+        return False
+    subscription.heard += 1
     was = subscription.status
-    _take_terms(subscription, standing)
-    _take_status(subscription, standing)
+    if was == SubscriptionStatus.ENDED or not subscription.renews:
+        # Ended here first, or left to run out: what the rail says of it no longer is this.
+        if standing.status == SubscriptionStatus.ENDED:
+            subscription.stop_requested_at = None
+    else:
+        _take_terms(subscription, standing)
+        _take_status(subscription, standing)
     subscription.save()
     entitlements.changed(subscription.customer_id)
     if was != subscription.status:
         notifiers.tell(f"subscription_{subscription.status}", subscription)
-    return subscription
-
-
-def _hear_of_end(subscription: Subscription, standing: Standing) -> None:
-    if standing.status == SubscriptionStatus.ENDED and subscription.stop_requested_at:
-        subscription.stop_requested_at = None
-        subscription.save(update_fields=["stop_requested_at"])
+    return True
 
 
 def lock_external(rail: str, external_id: str) -> Subscription | None:
@@ -204,7 +210,7 @@ def end(subscription: Subscription, *, at: datetime, stop_rail: bool) -> None:
 def _extends(known: Subscription, slug: str, interval: str, rail: str) -> bool:
     """Whether one more order of it adds a period to the same prepaid subscription."""
     same = (known.plan_slug, known.interval, known.rail) == (slug, interval, rail)
-    return same and not known.renews
+    return same and not known.renews and not rails.named(rail).renews
 
 
 def _had_any(customer: Customer) -> bool:

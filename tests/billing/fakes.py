@@ -272,9 +272,10 @@ class FakeRenewingRail(FakeRail, RenewingRail):
         return self._told(kept)
 
     def _told(self, kept: Kept) -> Subscription:
-        recorded = subscriptions.record(kept.standing)
-        assert recorded is not None, "the portal knows nothing of this subscription"
-        return recorded
+        name = kept.standing.external_id
+        heard = subscriptions.heard(self.name, name)
+        assert subscriptions.record(kept.standing, heard_before=heard)
+        return Subscription.objects.get(rail=self.name, external_id=name)
 
     def _tax_minor(self, net_minor: int) -> int:
         return share_half_even(max(net_minor, 0), self.tax_bps, 10_000)

@@ -6,12 +6,15 @@ import logging
 from datetime import datetime
 from typing import Any
 
+from billing.errors import RailUnavailable
 from billing.models import SubscriptionStatus
 from billing.rails.card import invoices, objects, prices
 from billing.services import subscriptions
 from billing.services.subscriptions import Standing
 
 logger = logging.getLogger(__name__)
+
+ATTEMPTS = 5
 
 # https://docs.stripe.com/api/subscriptions/object#subscription_object-status; incomplete ones
 # have not begun.
@@ -27,12 +30,20 @@ STATUSES = {
 
 
 def sync(subscription_id: str, *, invoice_id: str | None = None) -> None:
-    """Settle the subscription's newest invoice, or the one named, and record how it stands."""
-    found = objects.subscription(subscription_id)
-    newest = objects.id_of(found["latest_invoice"])
-    for one in dict.fromkeys(filter(None, (invoice_id, newest))):
-        invoices.settle(objects.invoice(one), found)
-    record(found)
+    """Settle the subscription's newest invoice, or the one named, and record how it stands.
+
+    Two workers may do this at once; the one whose answer is older asks again.
+    """
+    for _ in range(ATTEMPTS):
+        heard = subscriptions.heard(invoices.RAIL, subscription_id)
+        found = objects.subscription(subscription_id)
+        newest = objects.id_of(found["latest_invoice"])
+        for one in dict.fromkeys(filter(None, (invoice_id, newest))):
+            invoices.settle(objects.invoice(one), found)
+        standing = read(found)
+        if standing is None or subscriptions.record(standing, heard_before=heard):
+            return
+    raise RailUnavailable("This subscription is changing too quickly. Please try again.")
 
 
 def sync_invoice(invoice: objects.Object) -> None:
@@ -42,13 +53,6 @@ def sync_invoice(invoice: objects.Object) -> None:
         sync(subscription_id, invoice_id=invoice["id"])
     else:
         invoices.settle(invoice, None)
-
-
-def record(found: objects.Object) -> None:
-    """Bring our row to a subscription as Stripe shows it."""
-    standing = read(found)
-    if standing is not None:
-        subscriptions.record(standing)
 
 
 def read(found: objects.Object) -> Standing | None:
