@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "common",
     "accounts",
     "billing",
+    "billing_project",
 ]
 
 MIDDLEWARE = [
@@ -95,6 +96,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "billing_project.context.portal",
+                "billing.views.overviews.notices",
             ],
         },
     },

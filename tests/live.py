@@ -135,12 +135,14 @@ class Portal:
         file = self.folder / f"{name}.log"
         return file.read_text(errors="replace") if file.exists() else ""
 
-    def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run ``manage.py`` on this portal."""
+    def manage(
+        self, *arguments: str, check: bool = True, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``manage.py`` on this portal, with these variables beside its own."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=BASE_DIR,
-            env=self._env,
+            env=self._env | variables,
             capture_output=True,
             text=True,
             timeout=300,
