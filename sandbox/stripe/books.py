@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from sandbox.store import Json, Tx
+from sandbox.stripe import books_billing
 
 DISPUTE_COUNTERS = ("disputed", "withdrawn", "reinstated", "dispute_fees", "dispute_count")
 COUNTERS = (
@@ -16,7 +17,9 @@ WITHDRAWN = ("needs_response", "under_review", "won", "lost")
 
 def compute(tx: Tx) -> Json:
     """Totals per currency, customer and order, and whether they agree with the balance."""
-    charges = [_charge(tx, charge) for charge in tx.find("charge")]
+    invoices = books_billing.invoices_shown(tx)
+    by_intent = {one["payment_intent"]: one for one in invoices if one["payment_intent"]}
+    charges = [_charge(tx, charge, by_intent) for charge in tx.find("charge")]
     refunds = tx.find("refund")
     by_charge = {charge["id"]: charge for charge in charges}
     for refund in refunds:
@@ -32,23 +35,26 @@ def compute(tx: Tx) -> Json:
         charge["net"] -= charge["withdrawn"] - charge["reinstated"] + charge["dispute_fees"]
     currencies = _totals(charges, "currency")
     return {
-        "agrees": _agrees(tx, currencies, refunds),
+        "agrees": _agrees(tx, currencies, refunds) and books_billing.agree(tx, invoices),
         "currencies": {name: sums[name] for name, sums in currencies.items()},
         "customers": _totals([one for one in charges if one["customer"]], "customer"),
         "orders": _totals([one for one in charges if one["order_id"]], "order_id"),
         "charges": charges,
         "refunds": [_refund(refund) for refund in refunds],
         "disputes": disputes,
+        "invoices": invoices,
+        "subscriptions": books_billing.subscriptions_shown(tx, invoices),
     }
 
 
-def _charge(tx: Tx, charge: Json) -> Json:
+def _charge(tx: Tx, charge: Json, by_intent: Json) -> Json:
     intent = tx.get("payment_intent", charge["payment_intent"] or "") or {"metadata": {}}
     session = _session(tx, charge["payment_intent"])
-    details = (session or {}).get("total_details") or {}
+    invoice = by_intent.get(charge["payment_intent"])
+    sums = invoice or _sums(session)
     succeeded = charge["status"] == "succeeded"
     booked = tx.get("balance_transaction", charge["balance_transaction"] or "")
-    order_id = intent["metadata"].get("order_id")
+    order_id = intent["metadata"].get("order_id") or _first_order(tx, invoice)
     return {
         "id": charge["id"],
         "payment_intent": charge["payment_intent"],
@@ -58,9 +64,9 @@ def _charge(tx: Tx, charge: Json) -> Json:
         "amount": charge["amount"],
         "gross": charge["amount"] if succeeded else 0,
         "pending": charge["amount"] if charge["status"] == "pending" else 0,
-        "subtotal": session and session["amount_subtotal"],
-        "discount": details.get("amount_discount", 0),
-        "tax": details.get("amount_tax", 0),
+        "invoice": invoice and invoice["id"],
+        "subscription": invoice and invoice["subscription"],
+        **{name: sums[name] for name in ("subtotal", "discount", "tax")},
         "refunded": 0,
         "refund_count": 0,
         "charge_count": int(succeeded),
@@ -69,6 +75,25 @@ def _charge(tx: Tx, charge: Json) -> Json:
         "currency": charge["currency"],
         "status": charge["status"],
     }
+
+
+def _sums(session: Json | None) -> Json:
+    """What a session came to."""
+    details = (session or {}).get("total_details") or {}
+    return {
+        "subtotal": session and session["amount_subtotal"],
+        "discount": details.get("amount_discount", 0),
+        "tax": details.get("amount_tax", 0),
+    }
+
+
+def _first_order(tx: Tx, invoice: Json | None) -> str | None:
+    """The order that a subscription's first invoice is for; later invoices are for none."""
+    if invoice is None or invoice["billing_reason"] != "subscription_create":
+        return None
+    subscription = tx.get("subscription", invoice["subscription"]) or {"metadata": {}}
+    order_id: str | None = subscription["metadata"].get("order_id")
+    return order_id
 
 
 def _session(tx: Tx, intent: str | None) -> Json | None:
