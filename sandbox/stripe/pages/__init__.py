@@ -6,13 +6,15 @@ from starlette.routing import Route
 
 from sandbox.config import Config
 from sandbox.store import Store
-from sandbox.stripe.pages import checkout, home, receipt
+from sandbox.stripe.pages import checkout, home, invoice, portal, receipt
 
 
 def routes(store: Store, config: Config) -> list[Route]:
     """Their addresses."""
     return [
         *checkout.Pages(store, config).routes(),
+        *invoice.Pages(store, config).routes(),
+        *portal.Pages(store, config).routes(),
         *receipt.Pages(store, config).routes(),
         *home.Pages(store, config).routes(),
     ]
