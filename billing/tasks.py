@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -12,7 +13,6 @@ from celery import shared_task
 from django.db import OperationalError
 
 from billing import ledger
-from billing.errors import RailUnavailable
 from billing.models import Order
 from billing.selectors import audit
 from billing.services import (
@@ -21,18 +21,23 @@ from billing.services import (
     dunning,
     fulfilment,
     inbox,
+    overdue,
     plan_changes,
     prepaid,
     rails,
+    reconciliations,
     refunds,
     subscription_periods,
     subscriptions,
 )
-from common import clock
+from common import clock, doorbell
+from common.errors import Conflict
 
 logger = logging.getLogger(__name__)
 
 ROUNDS = 200
+# A reconciliation of a busy month takes its time; it is alone by a lock, however often it is rung.
+HOURS = 4 * 3600
 
 
 @shared_task(
@@ -76,6 +81,8 @@ def sweep() -> None:
     _each(cancellations.to_stop_ids(), cancellations.stop)
     ledger.expire_holds(occurred_at=clock.now())
     inbox.mirror_missing()
+    for run_id in reconciliations.waiting_ids():
+        doorbell.ring(reconciliations.RUN_TASK, str(run_id))
 
 
 @shared_task(name="billing.create_missing_rail_customers", acks_late=True)
@@ -95,32 +102,30 @@ def expire_lots() -> None:
 def keep_subscriptions() -> None:
     """End prepaid time that is over, remind and suspend who has not paid, book what was earned."""
     prepaid.end_over()
+    _each(overdue.ids(), overdue.catch_up)
     dunning.run()
     plan_changes.settle_left_over()
     _until_none(subscription_periods.recognise_due)
 
 
-@shared_task(name="billing.reconcile_rails", acks_late=True)
+@shared_task(
+    name="billing.reconcile_rails", acks_late=True, soft_time_limit=HOURS, time_limit=HOURS + 60
+)
 def reconcile_rails(hours: int = 48) -> None:
     """Read every provider's own books of the last days and do what a lost message should have."""
     since = clock.now() - timedelta(hours=hours)
     for rail in rails.available():
-        try:
-            findings = rail.reconcile(since)
-        except RailUnavailable:
-            logger.warning("reconciliation postponed", extra={"rail": rail.name})
-            continue
-        for finding in findings:
-            logger.warning(
-                "reconciliation found a difference",
-                extra={
-                    "rail": rail.name,
-                    "kind": finding.kind,
-                    "subject": finding.subject,
-                    "detail": finding.detail,
-                    "repaired": finding.repaired,
-                },
-            )
+        with suppress(Conflict):  # somebody runs it by hand at this moment
+            reconciliations.run(rail.name, since)
+
+
+@shared_task(
+    name=reconciliations.RUN_TASK, acks_late=True, soft_time_limit=HOURS, time_limit=HOURS + 60
+)
+def run_reconciliation(run_id: str) -> None:
+    """Carry out a reconciliation that was asked for; the sweep rings again if one is running."""
+    with suppress(Conflict):
+        reconciliations.carry_out(UUID(run_id))
 
 
 @shared_task(name="billing.snapshot_accounts", acks_late=True)

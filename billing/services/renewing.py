@@ -41,6 +41,10 @@ class RenewingRail(Rail):
     def refresh_subscription(self, subscription: Subscription) -> None:
         """Settle what the provider has billed of it, and record its state today."""
 
+    def catch_up(self, subscription: Subscription) -> None:
+        """The same for all that it billed since we last heard of it."""
+        self.refresh_subscription(subscription)
+
     @abstractmethod
     def cost_of_change(self, subscription: Subscription, offer: Offer, at: datetime) -> ChangeCost:
         """What changing to ``offer`` would be charged, as of ``at``."""

@@ -12,6 +12,7 @@ from billing.models import Payment, PeriodKind, Subscription, SubscriptionStatus
 from billing.services import (
     cancellations,
     dunning,
+    overdue,
     plan_changes,
     refunds,
     subscriptions,
@@ -205,4 +206,20 @@ def test_a_second_plan_is_refused_and_one_that_slips_through_is_kept_and_flagged
     till.refund(extra)
     second.refresh_from_db()
     assert second.status == SubscriptionStatus.ENDED
+    books.assert_agree(till)
+
+
+def test_renewals_that_nobody_told_us_of_are_found_every_hour(till: Till) -> None:
+    subscription = subscribe(till, till.customer())
+    with till.holding():
+        till.control("clock", advance_seconds=70 * 24 * 3600)
+        found = overdue.ids()
+        for one in found:
+            overdue.catch_up(one)
+
+        subscription.refresh_from_db()
+        assert subscription.pk in found
+        assert len(_periods(subscription)) == 3
+        assert subscription.period_ends_at > clock.now()
+    till.settle_down()
     books.assert_agree(till)

@@ -60,6 +60,14 @@ def invoice(invoice_id: str) -> Object:
         return dict(stripe.Invoice.retrieve(invoice_id, expand=["payments"]).to_dict())
 
 
+def paid_invoices_of(subscription_id: str) -> list[Object]:
+    """Every paid invoice of a subscription, oldest first."""
+    with reachable():
+        page = stripe.Invoice.list(subscription=subscription_id, status="paid", limit=100)
+        found = [dict(one.to_dict()) for one in page.auto_paging_iter()]
+    return found[::-1]
+
+
 def invoice_of_payment(payment_intent_id: str) -> Object | None:
     """The invoice that a PaymentIntent pays, if it pays one."""
     with reachable():

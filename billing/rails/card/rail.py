@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from accounts.models import Customer
@@ -17,12 +17,13 @@ from billing.rails.card import (
     mirror,
     objects,
     reconcile,
+    reconcile_balance,
     refunds,
     self_service,
     subscriptions,
 )
 from billing.rails.card.handlers import HANDLERS
-from billing.services.rails import Finding, Handler, PayPage, RefundAnswer
+from billing.services.rails import Finding, Handler, PayPage, RefundAnswer, Repair, Tell
 from billing.services.renewing import ChangeCost, RenewingRail
 
 
@@ -60,6 +61,9 @@ class CardRail(RenewingRail):
     def refresh_subscription(self, subscription: Subscription) -> None:
         subscriptions.sync(subscription.external_id)
 
+    def catch_up(self, subscription: Subscription) -> None:
+        subscriptions.catch_up(subscription.external_id)
+
     def cost_of_change(self, subscription: Subscription, offer: Offer, at: datetime) -> ChangeCost:
         return changes.cost(subscription, offer, at)
 
@@ -91,8 +95,14 @@ class CardRail(RenewingRail):
     def self_service_url(self, customer: Customer, return_url: str) -> str:
         return self_service.url(customer, return_url)
 
-    def reconcile(self, since: datetime) -> list[Finding]:
-        return reconcile.run(since)
+    def reconcile(self, since: datetime, until: datetime, tell: Tell) -> Iterator[Finding]:
+        return reconcile.find(since, until, tell)
+
+    def compare_balance(self) -> Finding | None:
+        return reconcile_balance.find()
+
+    def look_again(self, kind: str, subject: str) -> Repair | None:
+        return reconcile.look_again(kind, subject)
 
     def sync_catalogue(self) -> list[str]:
         return [*catalogue_sync.sync(), *self_service.sync()]

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from billing.errors import RailUnavailable
-from billing.models import SubscriptionStatus
+from billing.models import SubscriptionPeriod, SubscriptionStatus
 from billing.rails.card import invoices, objects, prices
 from billing.services import subscriptions
 from billing.services.subscriptions import Standing
@@ -44,6 +44,19 @@ def sync(subscription_id: str, *, invoice_id: str | None = None) -> None:
         if standing is None or subscriptions.record(standing, heard_before=heard):
             return
     raise RailUnavailable("This subscription is changing too quickly. Please try again.")
+
+
+def catch_up(subscription_id: str) -> None:
+    """Settle every paid invoice that never reached us, oldest first, and record how it stands."""
+    known = SubscriptionPeriod.objects.filter(
+        subscription__rail=invoices.RAIL, subscription__external_id=subscription_id
+    )
+    sources = set(known.values_list("source", flat=True))
+    missed = [one for one in objects.paid_invoices_of(subscription_id) if one["id"] not in sources]
+    for one in missed:
+        sync(subscription_id, invoice_id=one["id"])
+    if not missed:
+        sync(subscription_id)
 
 
 def sync_invoice(invoice: objects.Object) -> None:
