@@ -14,6 +14,7 @@ from sandbox.stripe import (
     checks,
     clock,
     control_billing,
+    control_people,
     disputes,
     endpoints,
     faults,
@@ -288,4 +289,5 @@ ACTS: list[tuple[str, str, Act]] = [
     ("DELETE", f"{S}/faults", clear_faults),
     ("POST", f"{S}/faults/clear", clear_faults),
     *control_billing.ACTS,
+    *control_people.ACTS,
 ]

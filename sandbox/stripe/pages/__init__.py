@@ -6,7 +6,7 @@ from starlette.routing import Route
 
 from sandbox.config import Config
 from sandbox.store import Store
-from sandbox.stripe.pages import checkout, home, invoice, portal, receipt
+from sandbox.stripe.pages import checkout, clock, home, invoice, portal, receipt
 
 
 def routes(store: Store, config: Config) -> list[Route]:
@@ -16,5 +16,6 @@ def routes(store: Store, config: Config) -> list[Route]:
         *invoice.Pages(store, config).routes(),
         *portal.Pages(store, config).routes(),
         *receipt.Pages(store, config).routes(),
+        *clock.Pages(store, config).routes(),
         *home.Pages(store, config).routes(),
     ]

@@ -55,7 +55,7 @@ def _promise(session: Json, plan: Plan | None) -> Child:
     if plan is None:
         return None
     amount = display(plan.renewal_minor, session["currency"])
-    text = f"It renews {plan.cycle} for {amount} until you cancel. Your card is saved for that."
+    text = f"Then {amount} {plan.cycle} until you cancel. Your card is saved for that."
     return el("p", text, class_="hint", id="renewal-promise")
 
 

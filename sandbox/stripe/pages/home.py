@@ -1,4 +1,4 @@
-"""The control page: what waits for an answer, webhooks, faults, settings, books."""
+"""The control page: time, plans, what waits for an answer, webhooks, faults, settings, books."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from starlette.routing import Route
 
 from sandbox.html import Child, Markup, el
 from sandbox.store import Json
-from sandbox.stripe import books, control, disputes, faults, outbox
+from sandbox.stripe import books, disputes, faults, outbox
 from sandbox.stripe.amounts import display
 from sandbox.stripe.context import Context
-from sandbox.stripe.pages.common import Base, shown
+from sandbox.stripe.pages import home_billing
+from sandbox.stripe.pages.common import Base
+from sandbox.stripe.pages.common import shown as page_shown
+from sandbox.stripe.pages.parts import S, button, table
 
 ROWS = 15
 BOOKED = ("gross", "refunded", "fees", "withdrawn", "reinstated", "dispute_fees", "net")
-S = control.S
 
 
 class Pages(Base):
@@ -32,7 +34,10 @@ class Pages(Base):
                 "main",
                 el("h1", "Sandbox"),
                 el("p", "A stand-in for Stripe. What it does is described in sandbox/README.md."),
+                home_billing.clock_section(context),
                 _waiting(context),
+                home_billing.subscriptions_section(context),
+                home_billing.invoices_section(context),
                 _payments(context),
                 _sessions(context),
                 _deliveries(context),
@@ -41,27 +46,7 @@ class Pages(Base):
                 _books(context),
                 class_="home",
             )
-        return shown("SANDBOX – control", body)
-
-
-def _button(path: str, label: str, **fields: str) -> Markup:
-    hidden = [el("input", type="hidden", name=name, value=value) for name, value in fields.items()]
-    return el(
-        "form",
-        hidden,
-        el("button", label, class_="quiet"),
-        method="post",
-        action=f"{S}/{path}",
-        class_="inline",
-    )
-
-
-def _table(heads: list[str], rows: list[list[Child]], empty: str) -> Markup:
-    if not rows:
-        return el("p", empty, class_="hint")
-    head = el("thead", el("tr", [el("th", text) for text in heads]))
-    body = el("tbody", [el("tr", [el("td", cell) for cell in row]) for row in rows])
-    return el("div", el("table", head, body), class_="scroll")
+        return page_shown("SANDBOX – control", body)
 
 
 def _waiting(context: Context) -> Markup:
@@ -81,14 +66,14 @@ def _waiting(context: Context) -> Markup:
         ]
     for state in disputes.CHARGEBACK + disputes.INQUIRY:
         rows += [_decide(one) for one in context.tx.find("dispute", status, (state,))]
-    table = _table(["What", "Amount", "", "Id"], rows, "Nothing waits for an answer.")
-    return el("section", el("h2", "Waiting for an answer"), table)
+    shown = table(["What", "Amount", "", "Id"], rows, "Nothing waits for an answer.")
+    return el("section", el("h2", "Waiting for an answer"), shown)
 
 
 def _ask(what: str, obj: Json, path: str) -> list[Child]:
     buttons = [
-        _button(path, "Succeed", outcome="succeeded"),
-        _button(path, "Fail", outcome="failed"),
+        button(path, "Succeed", outcome="succeeded"),
+        button(path, "Fail", outcome="failed"),
     ]
     return [what, display(obj["amount"], obj["currency"]), buttons, el("code", obj["id"])]
 
@@ -99,7 +84,7 @@ def _decide(dispute: Json) -> list[Child]:
     if not chargeback:
         labels = {"warning_closed": "Close", "escalated": "Escalate"}
     buttons = [
-        _button(f"disputes/{dispute['id']}/settle", label, outcome=outcome)
+        button(f"disputes/{dispute['id']}/settle", label, outcome=outcome)
         for outcome, label in labels.items()
     ]
     what = f"{'Dispute' if chargeback else 'Inquiry'}: {dispute['reason']}, {dispute['status']}"
@@ -117,28 +102,31 @@ def _payments(context: Context) -> Markup:
     for charge in context.tx.latest("charge", ROWS):
         if charge["status"] == "succeeded" and charge["payment_method_details"]["type"] == "card":
             path = f"charges/{charge['id']}/dispute"
-            buttons = [_button(path, "Dispute"), _button(path, "Inquire", inquiry="true")]
+            buttons = [button(path, "Dispute"), button(path, "Inquire", inquiry="true")]
             if disputes.is_open(context, charge["id"]):
                 buttons = []
             amount = display(charge["amount"], charge["currency"])
             state = f"{display(charge['amount_refunded'], charge['currency'])} refunded"
             state += ", disputed" if charge["disputed"] else ""
             rows.append([el("code", charge["id"]), amount, state, buttons])
-    table = _table(["Charge", "Amount", "Status", ""], rows, "None yet.")
-    return el("section", el("h2", "Latest card payments"), table)
+    shown = table(["Charge", "Amount", "Status", ""], rows, "None yet.")
+    return el("section", el("h2", "Latest card payments"), shown)
 
 
 def _sessions(context: Context) -> Markup:
     rows: list[list[Child]] = [
         [
             el("a", session["id"][:20] + "…", href=f"/c/pay/{session['id']}"),
-            display(session["amount_total"], session["currency"]),
+            "–"
+            if session["amount_total"] is None
+            else display(session["amount_total"], session["currency"]),
+            session["mode"],
             f"{session['status']}, {session['payment_status']}",
         ]
         for session in context.tx.latest("checkout.session", ROWS)
     ]
-    table = _table(["Session", "Total", "Status"], rows, "None yet.")
-    return el("section", el("h2", "Latest checkout sessions"), table)
+    shown = table(["Session", "Total", "Mode", "Status"], rows, "None yet.")
+    return el("section", el("h2", "Latest checkout sessions"), shown)
 
 
 def _deliveries(context: Context) -> Markup:
@@ -150,18 +138,18 @@ def _deliveries(context: Context) -> Markup:
             delivery["status"],
             delivery["attempts"],
             delivery["error"] or delivery["response_status"],
-            _button(f"deliveries/{delivery['id']}/deliver", "Deliver now"),
+            button(f"deliveries/{delivery['id']}/deliver", "Deliver now"),
         ]
         for delivery in outbox.latest(context.tx, ROWS)
     ]
     mode = context.setting("deliveries")
     switch = (
-        _button("deliveries/hold", "Hold new ones")
+        button("deliveries/hold", "Hold new ones")
         if mode == "auto"
         else [
-            _button("deliveries/release", "Release", order="created"),
-            _button("deliveries/release", "Release reversed", order="reversed"),
-            _button("deliveries/release", "Release shuffled", order="shuffled"),
+            button("deliveries/release", "Release", order="created"),
+            button("deliveries/release", "Release reversed", order="reversed"),
+            button("deliveries/release", "Release shuffled", order="shuffled"),
         ]
     )
     return el(
@@ -169,8 +157,8 @@ def _deliveries(context: Context) -> Markup:
         el("h2", "Webhooks"),
         el("p", f"Mode: {mode}. {told}"),
         switch,
-        _button("deliveries/retry", "Retry all now"),
-        _table(["Event", "Status", "Attempts", "Answer", ""], rows, "None yet."),
+        button("deliveries/retry", "Retry all now"),
+        table(["Event", "Status", "Attempts", "Answer", ""], rows, "None yet."),
     )
 
 
@@ -212,9 +200,9 @@ def _faults(context: Context) -> Markup:
         action=f"{S}/faults",
         class_="row",
     )
-    clear = _button("faults/clear", "Clear all")
-    table = _table(["Kind", "Left", "Which"], rows, "None active.")
-    return el("section", el("h2", "Faults"), table, webhook, api, clear)
+    clear = button("faults/clear", "Clear all")
+    shown = table(["Kind", "Left", "Which"], rows, "None active.")
+    return el("section", el("h2", "Faults"), shown, webhook, api, clear)
 
 
 def _settings(context: Context) -> Markup:
@@ -236,6 +224,14 @@ def _settings(context: Context) -> Markup:
                 now["refund_outcome"],
             ),
             _select("api", "API", ("up", "down", "cut"), now["api"]),
+            _input("invoice_finalize_seconds", "Drafts wait (s)", now["invoice_finalize_seconds"]),
+            _input("retry_days", "Retries after days", ",".join(map(str, now["retry_days"]))),
+            _select(
+                "after_retries",
+                "Then a plan is",
+                ("canceled", "unpaid", "past_due"),
+                now["after_retries"],
+            ),
             el("button", "Save", class_="quiet"),
             method="post",
             action=f"{S}/settings",
@@ -255,5 +251,5 @@ def _books(context: Context) -> Markup:
     ]
     verdict = "They agree with the balance transactions." if computed["agrees"] else "THEY DIFFER!"
     heads = [name.replace("_", " ").capitalize() for name in BOOKED]
-    table = _table(["", *heads], rows, "Empty.")
-    return el("section", el("h2", "Books"), table, el("p", verdict, class_="hint"))
+    shown = table(["", *heads], rows, "Empty.")
+    return el("section", el("h2", "Books"), shown, el("p", verdict, class_="hint"))

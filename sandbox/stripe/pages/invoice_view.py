@@ -67,7 +67,7 @@ def _pdf(invoice: Json) -> str:
 
 def _when(invoice: Json) -> str:
     paid_at = invoice["status_transitions"]["paid_at"]
-    return f" on {day(paid_at)}" if paid_at else f", of {day(invoice['effective_at'])}"
+    return f" on {day(paid_at)}" if paid_at else f" · {day(invoice['effective_at'])}"
 
 
 def _total(label: str, amount: str, id: str) -> Child:

@@ -143,7 +143,7 @@ def _box(name: str, label: str, value: str | None) -> Markup:
 
 
 def _invoices(rows: list[Row]) -> Markup:
-    head = el("thead", el("tr", [el("th", one) for one in ("Date", "Amount", "Status", "For", "")]))
+    head = el("thead", el("tr", [el("th", one) for one in ("Date", "Amount", "Status", "", "For")]))
     body = el("tbody", [_invoice(row) for row in rows])
     table = el("div", el("table", head, body, id="invoices"), class_="scroll")
     nothing = el("p", "There are no invoices yet.", class_="hint")
@@ -156,8 +156,8 @@ def _invoice(row: Row) -> Markup:
         el("a", row.date, href=row.href, title=row.number),
         row.amount,
         _badge(row.status),
-        row.about,
         pay,
+        row.about,
     ]
     return el("tr", [el("td", cell) for cell in cells])
 
