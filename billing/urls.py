@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from billing.views import buying, dashboard, orders, statement, transactions
+from billing.views import buying, dashboard, orders, statement, transactions, wallet
 
 app_name = "billing"
 
@@ -16,5 +16,6 @@ urlpatterns = [
     path("orders/<uuid:order_id>/success", orders.success, name="success"),
     path("orders/<uuid:order_id>/cancelled", orders.cancelled, name="cancelled"),
     path("orders/<uuid:order_id>/pay", orders.pay, name="pay"),
+    path("orders/<uuid:order_id>/wallet", wallet.wallet_pay, name="wallet_pay"),
     path("payments/<uuid:payment_id>/receipt", orders.receipt, name="receipt"),
 ]

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from billing.api import orders, quota, wallet
+from billing.api import entitlements, orders, paying, quota, wallet
 
 urlpatterns = [
     path("billing/config", wallet.Config.as_view(), name="api-config"),
@@ -11,6 +11,12 @@ urlpatterns = [
     path("billing/credits/purchase", orders.Purchases.as_view(), name="api-purchase"),
     path("billing/transactions", orders.Transactions.as_view(), name="api-transactions"),
     path("billing/orders/<uuid:order_id>", orders.OneOrder.as_view(), name="api-order"),
+    path("billing/orders/<uuid:order_id>/pay", paying.PayOrder.as_view(), name="api-order-pay"),
+    path(
+        "billing/entitlements",
+        entitlements.TheEntitlements.as_view(),
+        name="api-entitlements",
+    ),
     path("quota/holds", quota.Holds.as_view(), name="api-holds"),
     path("quota/holds/<uuid:hold_id>", quota.OneHold.as_view(), name="api-hold"),
     path("quota/holds/<uuid:hold_id>/capture", quota.Capture.as_view(), name="api-hold-capture"),

@@ -25,6 +25,8 @@ class Code(models.TextChoices):
     ADJUSTMENT = "adjustment"
     USAGE = "usage"
     USAGE_REFUND = "usage_refund"
+    ORDER = "order"
+    ORDER_BACK = "order_back"
     REVOKE = "revoke"
     REVOKE_BACK = "revoke_back"
     EXPIRE = "expire"

@@ -9,6 +9,7 @@ from billing.selectors.balances import (
     other_balances,
     wallet,
 )
+from billing.selectors.entitlements import Entitlements, entitlements
 from billing.selectors.orders import (
     Purchase,
     Receipt,
@@ -49,6 +50,7 @@ __all__ = [
     "Balance",
     "Choice",
     "Day",
+    "Entitlements",
     "Filters",
     "HoldRow",
     "Kind",
@@ -71,6 +73,7 @@ __all__ = [
     "all_rows",
     "balance",
     "credit_balance",
+    "entitlements",
     "hold",
     "hold_row",
     "lost",

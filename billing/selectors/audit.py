@@ -8,7 +8,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from billing.selectors import audit_business, audit_ledger
+from billing.selectors import audit_business, audit_ledger, audit_subscriptions
 from common import clock
 
 # One kind of damage can touch every row; naming the first ones is enough to act on.
@@ -35,7 +35,11 @@ class Difference:
 
 # Name → a SELECT of table, id, what, expected, found. Apps with ledger accounts of their own add
 # theirs in AppConfig.ready.
-CHECKS: dict[str, str] = {**audit_ledger.CHECKS, **audit_business.CHECKS}
+CHECKS: dict[str, str] = {
+    **audit_ledger.CHECKS,
+    **audit_business.CHECKS,
+    **audit_subscriptions.CHECKS,
+}
 
 
 def differences(*, at: datetime | None = None) -> list[Difference]:

@@ -103,14 +103,18 @@ _ORDERS = {
         SELECT 'billing_lot', l.id, 'origin', 'a delivered order', l.origin
         FROM billing_lot l LEFT JOIN billing_order o ON 'order:' || o.id = l.origin
         WHERE starts_with(l.origin, 'order:') AND o.delivered_at IS NULL""",
-    # What is sold as lots lies on "deferred" until it is earned or refunded; so does the money of
-    # orders that are paid and not delivered.
-    "deferred money belongs to lots and orders": """
+    # What is sold as lots or time lies on "deferred" until it is earned or refunded; so does the
+    # money of orders that are paid and not delivered.
+    "deferred money belongs to lots, periods and orders": """
         SELECT 'billing_ledgeraccount', 'deferred ' || asset, 'balance', sum(expected), sum(found)
         FROM (
             SELECT cost_asset AS asset, 0::numeric AS found, sum(
                    cost_minor - recognised_minor - breakage_minor - refunded_minor) AS expected
             FROM billing_lot WHERE cost_minor > 0 GROUP BY 1
+            UNION ALL
+            SELECT asset, 0, sum(
+                   cost_minor - recognised_minor - refunded_minor - carried_out_minor)
+            FROM billing_subscriptionperiod GROUP BY 1
             UNION ALL
             SELECT d.asset, 0, sum(t.amount_minor) FROM billing_order o
             JOIN billing_payment p ON p.order_id = o.id

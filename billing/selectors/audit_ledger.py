@@ -242,6 +242,7 @@ _REVENUE = {
         WHERE l.recognised_minor > coalesce(b.sales, 0)
            OR l.breakage_minor > coalesce(b.breakage, 0)""",
     # What refunds took out of sales is not booked by lot, so the lots are compared as a whole.
+    # What periods of subscriptions earned names its period, see audit_subscriptions.
     "lots' revenue is what the house has": """
         SELECT 'billing_ledgeraccount', role || ' ' || asset, 'balance', sum(counted), sum(booked)
         FROM (
@@ -254,10 +255,12 @@ _REVENUE = {
             SELECT d.role, d.asset, 0, t.amount_minor FROM billing_transfer t
             JOIN billing_ledgeraccount d ON d.id = t.target_id
              AND d.owner_id IS NULL AND d.role IN ('sales', 'breakage')
+            WHERE t.key !~ '(^|:)period:'
             UNION ALL
             SELECT s.role, s.asset, 0, -t.amount_minor FROM billing_transfer t
             JOIN billing_ledgeraccount s ON s.id = t.source_id
              AND s.owner_id IS NULL AND s.role IN ('sales', 'breakage')
+            WHERE t.key !~ '(^|:)period:'
         ) parts GROUP BY role, asset HAVING sum(counted) <> sum(booked)""",
     "lots' refunds are what was booked": """
         SELECT 'billing_lot', asset, 'refunded, less what moved on to replacement lots', booked,
@@ -272,12 +275,12 @@ _REVENUE = {
                 SELECT s.asset, t.amount_minor, 0 FROM billing_transfer t
                 JOIN billing_ledgeraccount s ON s.id = t.source_id
                  AND s.owner_id IS NULL AND s.role IN ('deferred', 'breakage', 'sales')
-                WHERE t.code = 'refund' AND t.key !~ ':unearn(:back)?$'
+                WHERE t.code = 'refund' AND t.key !~ ':unearn(:back)?$|:period:'
                 UNION ALL
                 SELECT d.asset, -t.amount_minor, 0 FROM billing_transfer t
                 JOIN billing_ledgeraccount d ON d.id = t.target_id
                  AND d.owner_id IS NULL AND d.role = 'deferred'
-                WHERE t.code = 'refund_failed' AND t.key !~ ':unearn(:back)?$'
+                WHERE t.code = 'refund_failed' AND t.key !~ ':unearn(:back)?$|:period:'
             ) parts GROUP BY asset
         ) sums WHERE booked <> counted""",
 }

@@ -18,6 +18,8 @@ from common import clock
 # What leaves a wallet without being spent.
 _NOT_SPENT = (Code.REVOKE, Code.EXPIRE, Code.DEBT_PAYMENT, Code.ADJUSTMENT)
 
+_GIVEN_BACK = (Code.USAGE_REFUND, Code.ORDER_BACK)
+
 
 @dataclass(frozen=True, slots=True)
 class Day:
@@ -41,7 +43,7 @@ def this_month(customer: Customer, wallet: LedgerAccount | None, unit: Asset = C
     today = clock.now().astimezone(customer.zone)
     starts = today.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     taken = _by_day(customer, starts, Q(source=wallet) & ~Q(code__in=_NOT_SPENT)) if wallet else {}
-    back = _by_day(customer, starts, Q(target=wallet, code=Code.USAGE_REFUND)) if wallet else {}
+    back = _by_day(customer, starts, Q(target=wallet, code__in=_GIVEN_BACK)) if wallet else {}
     length = calendar.monthrange(today.year, today.month)[1]
     dates = [starts.date() + timedelta(days=number) for number in range(length)]
     days = [Day(on, Money(max(0, taken.get(on, 0) - back.get(on, 0)), unit)) for on in dates]

@@ -28,6 +28,7 @@ class Kind(TextChoices):
     PURCHASE = "purchase", "Bought"
     BONUS = "bonus", "Given"
     USAGE = "usage", "Used"
+    ORDER = "order", "Paid with credits"
     REFUND = "refund", "Refunds"
     EXPIRY = "expiry", "Expired"
     DEBT = "debt", "Debt paid"
@@ -38,6 +39,7 @@ _KINDS: dict[Kind, frozenset[str]] = {
     Kind.PURCHASE: frozenset({Code.PURCHASE}),
     Kind.BONUS: frozenset({Code.PROMOTION, Code.ADJUSTMENT}),
     Kind.USAGE: frozenset({Code.USAGE, Code.USAGE_REFUND}),
+    Kind.ORDER: frozenset({Code.ORDER, Code.ORDER_BACK}),
     Kind.REFUND: frozenset({Code.REVOKE, Code.REVOKE_BACK}),
     Kind.EXPIRY: frozenset({Code.EXPIRE}),
     Kind.DEBT: frozenset({Code.DEBT_PAYMENT, Code.DEBT_PAYMENT_BACK}),
@@ -49,6 +51,8 @@ _DESCRIPTIONS: dict[str, str] = {
     Code.ADJUSTMENT: "Adjusted by our staff",
     Code.USAGE: "Used",
     Code.USAGE_REFUND: "Given back for usage",
+    Code.ORDER: "Paid with credits",
+    Code.ORDER_BACK: "Refunded to your credits",
     Code.REVOKE: "Taken back with a refund",
     Code.REVOKE_BACK: "Given back: a refund failed",
     Code.EXPIRE: "Expired",

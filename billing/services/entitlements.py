@@ -1,37 +1,42 @@
-"""The registry of entitlements: what delivered products add to a customer's limits."""
+"""Entitlements: who adds to them, who tells that they changed, and asking for one of them.
+
+The answer itself is ``selectors.entitlements(customer)``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from uuid import UUID
 
-from django.core.cache import cache
 from django.db import transaction
 
 from accounts.models import Customer
+from billing.selectors.entitlements import (
+    Source,
+    cache_key,
+    entitlements,
+    forget,
+    register,
+    sources,
+)
+from common.errors import Forbidden
 
-# For a customer: limit name → how much the source adds (None: unlimited).
-Source = Callable[[Customer], dict[str, int | None]]
-
-_SOURCES: dict[str, Source] = {}
-
-
-def register(name: str, source: Source) -> None:
-    """Add a source under its name, replacing an earlier one of that name."""
-    _SOURCES[name] = source
-
-
-def sources() -> dict[str, Source]:
-    """Every registered source by name."""
-    return dict(_SOURCES)
+__all__ = ["NotInPlan", "Source", "cache_key", "changed", "register", "require", "sources"]
 
 
-def cache_key(customer_id: UUID) -> str:
-    """Where a customer's entitlements are kept for a while."""
-    return f"entitlements:{customer_id}"
+class NotInPlan(Forbidden):
+    """The customer's plan does not have this feature."""
+
+    code = "not_in_plan"
+    message = "Your plan does not include this. Choose a plan that does."
 
 
 def changed(customer_id: UUID) -> None:
     """Something that a customer's entitlements are made of changed: forget them after commit."""
-    transaction.on_commit(partial(cache.delete, cache_key(customer_id)), robust=True)
+    transaction.on_commit(partial(forget, customer_id), robust=True)
+
+
+def require(customer: Customer, feature: str) -> None:
+    """Do nothing if the customer's plan has this feature, else raise NotInPlan."""
+    if not entitlements(customer).allows(feature):
+        raise NotInPlan

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from accounts.models import Customer
 from billing.models import Order
-from billing.services import orders, renewals
+from billing.services import orders, products, renewals
 from billing.services.charges import Charge, Term
 from common.errors import NotFound
 
@@ -32,6 +33,7 @@ def match(charge: Charge) -> Match:
         return _match_term(charge, charge.term)
     if charge.order_id is None:
         return Match(charge.customer, reason="It names no order.")
+    _wait_for_turn(charge.order_id)
     try:
         order = orders.lock(charge.order_id)
     except NotFound:
@@ -47,7 +49,14 @@ def match(charge: Charge) -> Match:
         return Match(payer, reason="The amount differs from the order's.")
     if not _adds_up(charge):
         return Match(payer, reason=DOES_NOT_ADD_UP)
-    return Match(payer, order)
+    outdated = products.why_undeliverable(order)
+    return Match(payer, None if outdated else order, outdated)
+
+
+def _wait_for_turn(order_id: UUID) -> None:
+    """Lock the customer before the order, as all do who decide on a customer's subscriptions."""
+    mine = Customer.objects.filter(orders=order_id)
+    mine.select_for_update(no_key=True, of=("self",)).first()
 
 
 def _match_term(charge: Charge, term: Term) -> Match:

@@ -54,6 +54,7 @@ def sold_for_change(offer: Offer, subscription: Subscription, *, due: Money, at:
         "subscription": str(subscription.pk),
         "at": at.isoformat(),
         "from": subscription.plan_slug,
+        "until": subscription.period_ends_at.isoformat(),
     }
     item.snapshot["price_minor"] = offer.price.amount_minor
     return Sold(KIND, item.slug, f"Change to {offer.name}", due, item.snapshot)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from django.db.models import F, Max, Q
+
 from billing import ledger
+from billing.errors import AlreadySubscribed
 from billing.models import (
     Code,
     Order,
@@ -47,6 +50,16 @@ class PlanType(LotProduct):
         entitlements.changed(order.customer_id)
         if subscription.is_duplicate:
             notifiers.tell("subscription_duplicate", subscription)
+
+    def why_undeliverable(self, order: Order) -> str:
+        return subscription_openings.why_outdated(order)
+
+    def refuse_if_unwanted(self, order: Order) -> None:
+        """Also refuses a second subscription beside the one there is."""
+        super().refuse_if_unwanted(order)
+        is_new = "change" not in order.snapshot and "extends" not in order.snapshot
+        if is_new and subscriptions.live(order.customer):
+            raise AlreadySubscribed
 
     def unspent_net_minor(self, order: Order) -> int:
         """What is unearned of the order's net, wherever a plan change carried it."""
@@ -175,9 +188,29 @@ def _revoke(reversal: Reversal) -> None:
     is_over = period.ends_at <= now
     period.revoked_by.append(reversal.cause)
     period.save(update_fields=["revoked_by"])
-    if not is_over:
-        subscription_periods.end_early(period, now)
+    if is_over:
+        return
+    subscription_periods.end_early(period, now)
+    if not _goes_on(subscription, now):
         subscriptions.end(subscription, at=now, stop_rail=True)
+
+
+def _goes_on(subscription: Subscription, now: datetime) -> bool:
+    """Whether other prepaid time of it is left; then it ends when that does."""
+    if subscription.renews or subscription.status == SubscriptionStatus.ENDED:
+        return False
+    ends_at = _paid_until(subscription)
+    if ends_at <= now:
+        return False
+    subscription.period_ends_at = ends_at
+    subscription.save(update_fields=["period_ends_at"])
+    entitlements.changed(subscription.customer_id)
+    return True
+
+
+def _paid_until(subscription: Subscription) -> datetime:
+    last: datetime = subscription.periods.aggregate(last=Max("ends_at"))["last"]
+    return last
 
 
 def _give_back(reversal: Reversal) -> None:
@@ -193,16 +226,27 @@ def _give_back(reversal: Reversal) -> None:
     period.save(update_fields=["revoked_by"])
     if period.revoked_by or period.billed_until_at <= clock.now():
         return
-    later = subscription.periods.filter(starts_at__gte=period.ends_at).exclude(pk=period.pk)
-    if later.exists() or subscription.status != SubscriptionStatus.ENDED:
+    others = subscription.periods.exclude(pk=period.pk).exclude(ends_at__lte=F("starts_at"))
+    meanwhile = Q(starts_at__lt=period.billed_until_at, ends_at__gt=period.ends_at)
+    goes_on = subscription.renews and subscription.status != SubscriptionStatus.ENDED
+    if goes_on or others.filter(meanwhile).exists():
         return
     period.ends_at = period.billed_until_at
     period.save(update_fields=["ends_at"])
+    _revive(subscription)
+
+
+def _revive(subscription: Subscription) -> None:
+    """Let a subscription run until its last paid time is over; nothing renews it any more."""
     subscription.status = SubscriptionStatus.ACTIVE
     subscription.ended_at = None
-    subscription.cancels_at = period.ends_at
     subscription.renews = False
-    subscription.save(update_fields=["status", "ended_at", "cancels_at", "renews"])
+    subscription.period_ends_at = _paid_until(subscription)
+    if subscription.external_id:
+        subscription.cancels_at = subscription.period_ends_at
+    subscription.save(
+        update_fields=["status", "ended_at", "renews", "period_ends_at", "cancels_at"]
+    )
     entitlements.changed(subscription.customer_id)
 
 

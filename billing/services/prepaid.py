@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 
+from billing.intervals import number_at, start_of
 from billing.models import Subscription, SubscriptionStatus
 from billing.money import Money, share_half_even
 from billing.plans import Offer
@@ -16,17 +18,15 @@ from common import clock
 
 
 def cost_of_change(subscription: Subscription, offer: Offer, at: datetime) -> ChangeCost:
-    """The difference of the two prices for the time that is left, period by period.
+    """The difference of the two prices for the time that is left, interval by interval.
 
-    Each share is rounded half-even by the second, as the rails that renew do it.
+    Counted by the anchor's intervals, which earlier changes of the plan did not move. Each share
+    is rounded half-even by the second, as the rails that renew do it.
     """
     unused = rest = 0
-    for period in subscription.periods.filter(ends_at__gt=at).order_by("starts_at"):
-        length = round((period.ends_at - period.starts_at).total_seconds())
-        left = round((period.ends_at - max(at, period.starts_at)).total_seconds())
-        if length:
-            unused += share_half_even(subscription.price_minor, left, length)
-            rest += share_half_even(offer.price.amount_minor, left, length)
+    for left, length in _shares_left(subscription, at):
+        unused += share_half_even(subscription.price_minor, left, length)
+        rest += share_half_even(offer.price.amount_minor, left, length)
     unit = offer.price.asset
     due = Money(max(rest - unused, 0), unit)
     parts = (
@@ -34,6 +34,18 @@ def cost_of_change(subscription: Subscription, offer: Offer, at: datetime) -> Ch
         (f"The rest of the time as {offer.plan.name}", Money(rest, unit)),
     )
     return ChangeCost(parts, due, Money(0, unit), due, subscription.period_ends_at)
+
+
+def _shares_left(subscription: Subscription, at: datetime) -> Iterator[tuple[int, int]]:
+    """For each interval that is left, in part or whole: the seconds left of it, and its length."""
+    anchor_at, interval, zone = subscription.anchor_at, subscription.interval, subscription.zone
+    number = number_at(anchor_at, interval, at, zone)
+    starts_at = start_of(anchor_at, interval, number, zone)
+    while starts_at < subscription.period_ends_at:
+        ends_at = start_of(anchor_at, interval, number + 1, zone)
+        left = min(ends_at, subscription.period_ends_at) - max(at, starts_at)
+        yield round(left.total_seconds()), round((ends_at - starts_at).total_seconds())
+        number, starts_at = number + 1, ends_at
 
 
 def end_over(limit: int = 500) -> int:

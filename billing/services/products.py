@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from billing import ledger
 from billing.models import Code, LedgerAccount, Order
 from billing.money import Money
+from common.errors import Conflict
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,19 @@ class ProductType(ABC):
         leg = ledger.Leg(source, target, reversal.net_minor, code, key)
         ledger.post([leg], group=reversal.cause, occurred_at=reversal.occurred_at)
 
+    def why_undeliverable(self, order: Order) -> str:
+        """Why an open order can no longer become what it says; empty while it can.
+
+        Money that comes for it all the same is kept as unapplied.
+        """
+        return ""
+
+    def refuse_if_unwanted(self, order: Order) -> None:
+        """Refuse before money is taken what would be undeliverable, or bought in vain."""
+        reason = self.why_undeliverable(order)
+        if reason:
+            raise Conflict(reason, code="order_outdated")
+
     @abstractmethod
     def deliver(self, order: Order, *, at: datetime) -> None:
         """Give the customer what was bought, once per order however often it is called."""
@@ -119,6 +133,17 @@ def register(product_type: ProductType) -> None:
 def type_of(order: Order) -> ProductType:
     """The type that delivers this order; KeyError when its app is not installed any more."""
     return _TYPES[order.product_kind]
+
+
+def why_undeliverable(order: Order) -> str:
+    """See ``ProductType.why_undeliverable``; empty where the order's app is gone."""
+    product = _TYPES.get(order.product_kind)
+    return product.why_undeliverable(order) if product else ""
+
+
+def refuse_if_unwanted(order: Order) -> None:
+    """See ``ProductType.refuse_if_unwanted``: for rails that may still decline the money."""
+    type_of(order).refuse_if_unwanted(order)
 
 
 def kinds() -> list[str]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from billing.errors import ChangeNotPossible
 from billing.intervals import number_at, start_of
 from billing.models import Order, PeriodKind, Subscription, SubscriptionStatus
 from billing.services import subscriptions
 from billing.services.charges import Reason
 from billing.services.subscription_periods import Stretch
 from common import clock
+
+# The difference is counted from when it was quoted.
+CHANGE_LASTS = timedelta(hours=1)
+OVER = "The time that was to be changed is over."
+CHANGED = "The subscription has changed since this was ordered. Please order again."
 
 
 def open_or_extend(order: Order) -> tuple[Subscription, Stretch]:
@@ -21,11 +27,33 @@ def open_or_extend(order: Order) -> tuple[Subscription, Stretch]:
     if "term" in order.snapshot:
         return _of_rail(order)
     known = _prepaid(order)
+    if "change" in order.snapshot:
+        if known is None:
+            raise ChangeNotPossible(OVER)
+        return known, _rest_at_new_plan(order, known)
     if known is None:
         return _new_prepaid(order)
-    if "change" in order.snapshot:
-        return known, _rest_at_new_plan(order, known)
     return known, _one_more(order, known)
+
+
+def why_outdated(order: Order) -> str:
+    """Why an open order of prepaid time no longer fits its subscription; empty while it does."""
+    change = order.snapshot.get("change")
+    named = change["subscription"] if change else order.snapshot.get("extends")
+    if named is None:
+        return ""
+    known = Subscription.objects.get(pk=named)
+    is_over = known.status == SubscriptionStatus.ENDED or known.period_ends_at <= clock.now()
+    if is_over:
+        # One more period begins anew; there is nothing left to change.
+        return OVER if change else ""
+    plan_slug = change["from"] if change else order.product_slug
+    if (known.plan_slug, known.interval) != (plan_slug, order.snapshot["interval"]):
+        return CHANGED
+    if change is None:
+        return ""
+    is_late = clock.now() - _moment(change["at"]) > CHANGE_LASTS
+    return CHANGED if is_late or known.period_ends_at != _moment(change["until"]) else ""
 
 
 # -- billed by the rail ---------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import redis
 from django.conf import settings
 from django.core.cache import cache
 
+from billing.rails.wallet.rail import WalletRail
 from common import doorbell
 from tests.accounts.factories import PersonClient, signed_in
 from tests.billing.callers import QUEUE, Bell
@@ -37,6 +38,14 @@ def renewing_rail() -> Iterator[FakeRenewingRail]:
     fake = FakeRenewingRail()
     with only_rail(fake):
         yield fake
+
+
+@pytest.fixture
+def wallet_rail() -> Iterator[WalletRail]:
+    """The only rail there is: orders are paid from credits."""
+    rail = WalletRail()
+    with only_rail(rail):
+        yield rail
 
 
 @pytest.fixture

@@ -9,9 +9,13 @@ from django.db import connection
 from billing import ledger
 from billing.models import DisputeState, LedgerAccount, Payment
 from billing.money import CREDIT, USD, Money
+from billing.rails.wallet import paying
+from billing.rails.wallet.rail import WalletRail
 from billing.selectors import audit
-from billing.services import disputes, payments, refunds, splits
+from billing.services import disputes, payments, plan_changes, refunds, splits, subscription_periods
 from common import clock
+from tests.billing.fakes import only_rail
+from tests.billing.prepaid import bought, rich
 from tests.factories import NOW, make_customer, make_order, make_payment
 
 DAY = timedelta(days=1)
@@ -27,6 +31,7 @@ def tell() -> None:
         _expired_and_returned()
         _shared()
         _disputed()
+        _subscribed()
         make_payment(make_order(), subtotal_minor=4_99)  # does not fit: unapplied
     _snapshots()
     with clock.frozen(LATER):
@@ -127,6 +132,28 @@ def _disputed() -> None:
             evidence_due_at=None,
         ),
     )
+
+
+def _subscribed() -> None:
+    """A prepaid plan, extended, changed for a better one, earning, refunded in part."""
+    with only_rail(WalletRail()):
+        customer = rich()
+        bought(customer)
+        bought(customer)
+    later = NOW + 10 * DAY
+    with clock.frozen(later), only_rail(WalletRail()):
+        subscription_periods.recognise_due()
+        quote = plan_changes.quote(customer, "premium", "month")
+        order = plan_changes.confirm(customer, quote.token, placed_by=None).order
+        assert order is not None
+        payment = paying.pay(customer, order.pk)
+    with clock.frozen(later + 10 * DAY), only_rail(WalletRail()):
+        subscription_periods.recognise_due()
+        # More than is unearned of it: some of what was earned goes back, too.
+        refund = refunds.request(
+            payment.pk, reason="asked", amount_minor=payment.amount_minor, forced=True
+        )
+        refunds.send(refund.pk)
 
 
 def _snapshots() -> None:

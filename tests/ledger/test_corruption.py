@@ -98,10 +98,33 @@ DAMAGE = {
         UPDATE billing_lot SET cost_minor = cost_minor + 1 WHERE origin ~ '^order:'""",
     "lot of an order was delivered": """
         UPDATE billing_order SET delivered_at = NULL WHERE delivered_at IS NOT NULL""",
-    "deferred money belongs to lots and orders": """
+    "deferred money belongs to lots, periods and orders": """
         UPDATE billing_transfer SET amount_minor = amount_minor + 1 WHERE code = 'fund'""",
     "split is booked": """
         UPDATE billing_split SET reversed_creator_minor = reversed_creator_minor + 1""",
+    "periods of a subscription never overlap": """
+        UPDATE billing_subscriptionperiod SET ends_at = billed_until_at
+        WHERE ends_at < billed_until_at""",
+    "period costs what was paid and carried to it": """
+        UPDATE billing_subscriptionperiod SET cost_minor = cost_minor + 1""",
+    "what is carried out of a period arrives in another": """
+        UPDATE billing_subscriptionperiod SET carried_to_id = NULL
+        WHERE carried_to_id IS NOT NULL""",
+    "period's revenue and refunds are what was booked": """
+        UPDATE billing_subscriptionperiod SET refunded_minor = refunded_minor - 1
+        WHERE refunded_minor > 0""",
+    "delivered plan is a period of its customer": """
+        UPDATE billing_order SET delivered_at = NULL WHERE product_kind = 'plan'""",
+    "prepaid time ends when what was paid does": """
+        UPDATE billing_subscription SET period_ends_at = period_ends_at + interval '1 second'""",
+    "payment from credits left the wallet": """
+        UPDATE billing_payment SET customer_id = (
+            SELECT id FROM accounts_customer ORDER BY id LIMIT 1) WHERE rail = 'wallet'""",
+    "refund to credits reached the wallet": """
+        DELETE FROM billing_transfer WHERE key ~ '^wallet:refund:'""",
+    "nothing stays on the way from wallets": """
+        UPDATE billing_transfer SET amount_minor = amount_minor - 1
+        WHERE key ~ '^order:.*:wallet$'""",
 }
 
 

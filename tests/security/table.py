@@ -107,6 +107,8 @@ PORTAL: dict[str, Entry] = {
     "billing/orders/<uuid:order_id>/success": Entry(For.PERSON, _paid_order),
     "billing/orders/<uuid:order_id>/cancelled": Entry(For.PERSON, _open_order),
     "billing/orders/<uuid:order_id>/pay": Entry(For.PERSON, _open_order, _nothing, reads=False),
+    # The victim's open order is to be paid by card: the owner is told so.
+    "billing/orders/<uuid:order_id>/wallet": Entry(For.PERSON, _open_order, _nothing, reads=False),
     "billing/payments/<uuid:payment_id>/receipt": Entry(
         For.PERSON, lambda world: {"payment_id": world.payment.pk}
     ),
@@ -118,6 +120,8 @@ PORTAL: dict[str, Entry] = {
     ),
     "api/billing/transactions": _READ,
     "api/billing/orders/<uuid:order_id>": Entry(For.CALLER, _open_order),
+    "api/billing/orders/<uuid:order_id>/pay": Entry(For.CALLER, _open_order, _nothing, reads=False),
+    "api/billing/entitlements": _READ,
     "api/quota/holds": Entry(
         For.CALLER, body=lambda _: {"amount_minor": 1}, reads=False, makes_own=True
     ),
