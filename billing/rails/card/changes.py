@@ -19,6 +19,10 @@ from billing.services.renewing import ChangeCost
 def cost(subscription: Subscription, offer: Offer, at: datetime) -> ChangeCost:
     """What Stripe would charge for the change, previewed to the cent as of ``at``."""
     found = objects.subscription(subscription.external_id)
+    if found["status"] == "trialing":
+        # Nothing is charged before the trial is over; a preview would show what comes then.
+        nothing = Money(0, offer.price.asset)
+        return ChangeCost((), nothing, nothing, nothing, objects.moment(found["trial_end"]))
     price_id = _price_of(offer)
     with reachable():
         preview = stripe.Invoice.create_preview(
