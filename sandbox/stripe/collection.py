@@ -132,6 +132,7 @@ def settle(context: Context, invoice: Json, intent: Json | None, *, outside: boo
     before = copied(invoice)
     invoice |= {
         "amount_paid": 0 if outside else invoice["amount_due"],
+        "amount_paid_off_stripe": invoice["amount_due"] if outside else 0,
         "amount_remaining": 0,
         "attempted": True,
         "auto_advance": False,

@@ -54,8 +54,10 @@ class Sender:
                 self.wake.clear()
                 await asyncio.to_thread(self._tick)
                 pause_seconds = await self._start_due()
+                # Not wait_for: on Python 3.11 it can swallow the cancellation that stops us.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.wake.wait(), pause_seconds)
+                    async with asyncio.timeout(pause_seconds):
+                        await self.wake.wait()
         finally:
             self.store.listeners.remove(rouse)
             for task in self.busy.values():
