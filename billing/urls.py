@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from billing.views import buying, dashboard, orders, statement, transactions, wallet
+from billing.views import (
+    buying,
+    dashboard,
+    orders,
+    plan_change,
+    plans,
+    statement,
+    subscription,
+    transactions,
+    wallet,
+)
 
 app_name = "billing"
 
@@ -10,6 +20,12 @@ urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
     path("buy", buying.buy, name="buy"),
     path("buy/quote", buying.quote, name="quote"),
+    path("plans", plans.plans, name="plans"),
+    path("subscription", subscription.subscription, name="subscription"),
+    path("subscription/change", plan_change.change, name="change"),
+    path("subscription/cancel", subscription.cancel, name="cancel"),
+    path("subscription/resume", subscription.resume, name="resume"),
+    path("subscription/portal", subscription.portal, name="portal"),
     path("transactions", transactions.transactions, name="transactions"),
     path("statement", statement.statement, name="statement"),
     path("statement.csv", statement.download, name="statement_csv"),

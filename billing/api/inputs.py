@@ -60,12 +60,9 @@ class TextField(serializers.CharField):
         return text
 
 
-class PurchaseInput(Input):
-    """What to buy: a package, or an amount of one's own."""
+class ReturningInput(Input):
+    """What may name a page of ours to go back to."""
 
-    package = TextField(required=False, max_length=64, help_text="A package of the configuration.")
-    amount_minor = AmountField(required=False)
-    rail = TextField(default="card", max_length=16)
     return_url = TextField(
         default="",
         allow_blank=True,
@@ -79,6 +76,14 @@ class PurchaseInput(Input):
         if value and not is_ours:
             raise serializers.ValidationError("A path of this portal that begins with /.")
         return value
+
+
+class PurchaseInput(ReturningInput):
+    """What to buy: a package, or an amount of one's own."""
+
+    package = TextField(required=False, max_length=64, help_text="A package of the configuration.")
+    amount_minor = AmountField(required=False)
+    rail = TextField(default="card", max_length=16)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """One or the other."""

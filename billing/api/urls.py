@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from billing.api import entitlements, orders, paying, quota, wallet
+from billing.api import entitlements, orders, paying, quota, subscriptions, wallet
 
 urlpatterns = [
     path("billing/config", wallet.Config.as_view(), name="api-config"),
@@ -17,6 +17,13 @@ urlpatterns = [
         entitlements.TheEntitlements.as_view(),
         name="api-entitlements",
     ),
+    path("billing/plans", subscriptions.Plans.as_view(), name="api-plans"),
+    path("billing/subscription", subscriptions.TheSubscription.as_view(), name="api-subscription"),
+    path("billing/portal", subscriptions.Portal.as_view(), name="api-portal"),
+    path("billing/subscribe", subscriptions.Subscribe.as_view(), name="api-subscribe"),
+    path("billing/upgrade", subscriptions.Upgrade.as_view(), name="api-upgrade"),
+    path("billing/cancel", subscriptions.Cancel.as_view(), name="api-cancel"),
+    path("billing/resume", subscriptions.Resume.as_view(), name="api-resume"),
     path("quota/holds", quota.Holds.as_view(), name="api-holds"),
     path("quota/holds/<uuid:hold_id>", quota.OneHold.as_view(), name="api-hold"),
     path("quota/holds/<uuid:hold_id>/capture", quota.Capture.as_view(), name="api-hold-capture"),

@@ -21,7 +21,15 @@ from billing.selectors.orders import (
     receipt,
     unapplied,
 )
-from billing.selectors.plans import Choice, Move, PlanCard, lost, plan_cards, sold_months
+from billing.selectors.plans import (
+    Choice,
+    Move,
+    PlanCard,
+    gained,
+    lost,
+    plan_cards,
+    sold_months,
+)
 from billing.selectors.quota import HoldRow, hold, hold_row
 from billing.selectors.spending import Day, Month, this_month
 from billing.selectors.statements import (
@@ -39,6 +47,7 @@ from billing.selectors.subscriptions import (
     PeriodRow,
     Phase,
     SubscriptionRow,
+    period_of,
     plan_name,
     subscription_of,
     subscription_overview,
@@ -74,12 +83,14 @@ __all__ = [
     "balance",
     "credit_balance",
     "entitlements",
+    "gained",
     "hold",
     "hold_row",
     "lost",
     "lots",
     "open_orders",
     "other_balances",
+    "period_of",
     "plan_cards",
     "plan_name",
     "purchase",

@@ -72,6 +72,11 @@ class Purchase:
         return None if minor is None else Money(minor, CREDIT)
 
     @property
+    def is_plan(self) -> bool:
+        """Whether it pays time of a subscription."""
+        return self.order is not None and self.order.product_kind == "plan"
+
+    @property
     def note(self) -> str:
         """Why money was not applied to what it named; empty for all else."""
         return self.payment.unapplied_reason if self.payment else ""

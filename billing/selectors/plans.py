@@ -77,6 +77,11 @@ class Choice:
         return self.offer.interval.label
 
     @property
+    def once(self) -> str:
+        """One interval, e.g. ``one month``."""
+        return self.per if self.per[0].isdigit() else f"one {self.per}"
+
+    @property
     def change(self) -> str:
         """What to write on the button of a change."""
         if self.move in (Move.LONGER, Move.SHORTER):
@@ -158,6 +163,17 @@ def lost(before: Plan, after: Plan) -> list[str]:
         if _is_less(after.limits[limit], before.limits[limit])
     ]
     features = [FEATURE_NAMES[name] for name in before.features if name not in after.features]
+    return [*limits, *features]
+
+
+def gained(before: Plan, after: Plan) -> list[str]:
+    """What somebody gets by going from one plan to another: limits and features."""
+    limits = [
+        f"{limit.label}: {_amount(after, limit)} instead of {_amount(before, limit)}"
+        for limit in Limit
+        if _is_less(before.limits[limit], after.limits[limit])
+    ]
+    features = [FEATURE_NAMES[name] for name in after.features if name not in before.features]
     return [*limits, *features]
 
 

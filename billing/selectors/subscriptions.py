@@ -193,15 +193,17 @@ def subscription_periods(
     return rows, str(rows[-1].period.pk) if more else None
 
 
+def period_of(purchase: Purchase) -> SubscriptionPeriod | None:
+    """The stretch of a subscription that an order pays; None for other orders, or not yet."""
+    if not purchase.is_plan:
+        return None
+    found = SubscriptionPeriod.objects.filter(order=purchase.order)
+    return found.select_related("subscription__customer").first()
+
+
 def subscription_of(purchase: Purchase) -> SubscriptionRow | None:
     """The subscription that a plan's order pays; None for other orders, or not yet."""
-    if purchase.order is None:
-        return None
-    period = (
-        SubscriptionPeriod.objects.filter(order=purchase.order)
-        .select_related("subscription__customer")
-        .first()
-    )
+    period = period_of(purchase)
     return subscription_row(period.subscription) if period else None
 
 

@@ -7,8 +7,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accounts.http import SignedInRequest, customer_required
-from billing import selectors
+from billing import catalogue, selectors
 from billing.views.charts import bars
+from billing.views.overviews import overview_of
 
 RECENT = 5
 
@@ -16,12 +17,14 @@ RECENT = 5
 @require_safe
 @customer_required
 def dashboard(request: SignedInRequest) -> HttpResponse:
-    """Balance, holds, debt, what expires, unapplied money, this month's spending, recent rows."""
+    """Plan, balance, holds, debt, what expires, unapplied money, the month's spending, last rows."""
     customer = request.customer
     wallet = selectors.wallet(customer)
     month = selectors.this_month(customer, wallet)
     lots = selectors.lots(customer)
     context = {
+        "have": overview_of(request),
+        "free": catalogue.current().free_plan,
         "balance": selectors.balance(customer),
         "other_balances": selectors.other_balances(customer),
         "expiring": [lot for lot in lots if lot.expires_at is not None][:RECENT],

@@ -48,6 +48,8 @@ def success(request: SignedInRequest, order_id: UUID) -> HttpResponse:
         "takes_long": takes_long,
         "shown": shown,
         "balance": selectors.balance(request.customer),
+        "is_plan": purchase.is_plan,
+        "subscription": selectors.subscription_of(purchase),
     }
     template = "billing/success.html"
     if request.htmx:
@@ -81,7 +83,8 @@ def pay(request: SignedInRequest, order_id: UUID) -> HttpResponse:
 @customer_required
 def receipt(request: SignedInRequest, payment_id: UUID) -> HttpResponse:
     """What was paid, for what, with tax, and what went back."""
-    context = {"receipt": selectors.receipt(request.customer, payment_id)}
+    found = selectors.receipt(request.customer, payment_id)
+    context = {"receipt": found, "period": selectors.period_of(found.purchase)}
     return render(request, "billing/receipt.html", context)
 
 

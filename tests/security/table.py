@@ -79,6 +79,15 @@ def _second_hold(world: World) -> Mapping[str, object]:
     return {"hold_id": world.second_hold.pk}
 
 
+def _subscription(world: World) -> Mapping[str, object]:
+    return {"subscription": world.subscription.pk}
+
+
+def _quoted(world: World) -> Mapping[str, object]:
+    """A yes to a change that the victim was quoted."""
+    return {"plan": "enterprise", "interval": "month", "token": world.quote.token}
+
+
 _PUBLIC = Entry(For.ANYBODY)
 _OWN_PAGE = Entry(For.PERSON)
 _READ = Entry(For.CALLER)
@@ -101,6 +110,15 @@ PORTAL: dict[str, Entry] = {
     "billing/": _OWN_PAGE,
     "billing/buy": Entry(For.PERSON, body=lambda _: {"package": "small"}, makes_own=True),
     "billing/buy/quote": Entry(For.PERSON, query="amount=5"),
+    # The victim has a subscription: a second one is refused, so the owner does not order.
+    "billing/plans": _OWN_PAGE,
+    "billing/subscription": _OWN_PAGE,
+    "billing/subscription/change": Entry(
+        For.PERSON, _nothing, _quoted, query="plan=enterprise&interval=month"
+    ),
+    "billing/subscription/cancel": Entry(For.PERSON, body=_subscription),
+    "billing/subscription/resume": Entry(For.PERSON, body=_nothing, reads=False),
+    "billing/subscription/portal": Entry(For.PERSON, body=_nothing, reads=False),
     "billing/transactions": _OWN_PAGE,
     "billing/statement": _OWN_PAGE,
     "billing/statement.csv": _OWN_PAGE,
@@ -122,6 +140,13 @@ PORTAL: dict[str, Entry] = {
     "api/billing/orders/<uuid:order_id>": Entry(For.CALLER, _open_order),
     "api/billing/orders/<uuid:order_id>/pay": Entry(For.CALLER, _open_order, _nothing, reads=False),
     "api/billing/entitlements": _READ,
+    "api/billing/plans": _READ,
+    "api/billing/subscription": _READ,
+    "api/billing/portal": Entry(For.CALLER, body=_nothing),
+    "api/billing/subscribe": Entry(For.CALLER, reads=False),
+    "api/billing/upgrade": Entry(For.CALLER, _nothing, _quoted, reads=False),
+    "api/billing/cancel": Entry(For.CALLER, body=_nothing, reads=False),
+    "api/billing/resume": Entry(For.CALLER, body=_nothing, reads=False),
     "api/quota/holds": Entry(
         For.CALLER, body=lambda _: {"amount_minor": 1}, reads=False, makes_own=True
     ),

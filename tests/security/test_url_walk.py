@@ -23,7 +23,7 @@ from accounts.scopes import known
 from accounts.services import api_keys
 from tests.accounts.factories import PASSWORD, make_person, signed_in
 from tests.billing.callers import text_of
-from tests.billing.fakes import FakeRail, only_rail
+from tests.billing.fakes import FakeRenewingRail, only_rail
 from tests.factories import make_wallet
 from tests.security import fingerprint, table
 from tests.security.table import For, Walked
@@ -48,7 +48,7 @@ def _unlimited() -> Iterator[None]:
 @pytest.fixture
 def world() -> Iterator[World]:
     """The victim, on a portal with one rail."""
-    with only_rail(FakeRail()):
+    with only_rail(FakeRenewingRail()):
         table.prepare()
         yield build()
 

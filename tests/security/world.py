@@ -37,13 +37,27 @@ from billing.models import (
     RailCustomer,
     Refund,
     StaffAction,
+    Subscription,
     Transfer,
 )
 from billing.money import CREDIT, USD, Money
 from billing.selectors.statements import reference_group
-from billing.services import disputes, holds, inbox, orders, payments, purchases, refunds
+from billing.services import (
+    disputes,
+    holds,
+    inbox,
+    orders,
+    payments,
+    plan_changes,
+    purchases,
+    rails,
+    refunds,
+    subscriptions,
+)
+from billing.services.plan_changes import Quote
 from common import clock
 from tests.accounts.factories import customer_of, make_person, make_staff
+from tests.billing.fakes import FakeRenewingRail
 from tests.factories import make_charge
 
 EMAIL = "vera.victim@example.com"
@@ -73,6 +87,8 @@ class World:
     event: InboundEvent
     action: StaffAction
     staff: User
+    subscription: Subscription
+    quote: Quote
 
     def first(self, model: Any) -> str:
         """The id of the victim's first row of a model of the ledger."""
@@ -95,6 +111,7 @@ class World:
             "stray payment": str(self.stray.pk),
             "payment's id at the provider": self.payment.external_id,
             "hold": str(self.hold.pk),
+            "subscription": str(self.subscription.pk),
             "API key": str(self.api_key.pk),
             "API key's prefix": self.api_key.prefix,
             "API key's name": self.api_key.name,
@@ -119,6 +136,7 @@ class World:
             "refund's id": str(self.refund.pk),
             "dispute": "dp_veravictim",
             "customer at Stripe": "cus_veravictim",
+            "subscription at the provider": self.subscription.external_id,
             "reason of a refund": "refund-reason-of-vera",
             "reason of a staff action": "staff-reason-of-vera",
             "payload of an event": "payload-of-vera",
@@ -126,7 +144,7 @@ class World:
 
 
 def build() -> World:
-    """The victim with one of everything. Needs a rail ``card``; transactions are committed."""
+    """The victim with one of everything. Needs a ``FakeRenewingRail``; it all is committed."""
     user = make_person(EMAIL, name=NAME)
     customer = customer_of(user)
     RailCustomer.objects.create(rail="card", customer=customer, external_id="cus_veravictim")
@@ -144,6 +162,7 @@ def build() -> World:
     refund = refunds.request(payment.pk, reason="refund-reason-of-vera", amount_minor=REFUND)
     account = ledger.wallet(customer, CREDIT)
     _use(account)
+    subscription = _subscribe(customer, user)
     return World(
         user=user,
         customer=customer,
@@ -166,6 +185,8 @@ def build() -> World:
         event=_event(),
         action=_staff_action(staff, customer),
         staff=staff,
+        subscription=subscription,
+        quote=plan_changes.quote(customer, "enterprise", "month"),
     )
 
 
@@ -215,6 +236,12 @@ def _open(customer: Customer, user: User) -> Order:
     order = orders.open_order(customer, item, rail="card", placed_by=user)
     orders.pay_url(order)
     return order
+
+
+def _subscribe(customer: Customer, user: User) -> Subscription:
+    rail = rails.named("card")
+    assert isinstance(rail, FakeRenewingRail)
+    return rail.pay(subscriptions.start(customer, "basic", "month", rail=rail.name, placed_by=user))
 
 
 def _dispute(payment: Payment) -> Dispute:

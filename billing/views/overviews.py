@@ -1,0 +1,59 @@
+"""What a customer has of plans: read once a request, and told on every page of billing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from accounts.http import PortalRequest, SignedInRequest
+from billing.selectors import Overview, Phase
+from billing.services import plan_menu
+
+PAGES = "/billing/"
+_KEY = "_subscription_overview"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that somebody who pays should see to."""
+
+    kind: str
+    plan_name: str
+    sentence: str
+    # Whether the provider's page mends it.
+    is_fixed_at_provider: bool
+
+
+def overview_of(request: SignedInRequest) -> Overview:
+    """The customer's subscriptions, read the first time it is asked."""
+    known: Overview | None = getattr(request, _KEY, None)
+    if known is None:
+        known = plan_menu.overview(request.customer)
+        setattr(request, _KEY, known)
+    return known
+
+
+def notices(request: HttpRequest) -> dict[str, Any]:
+    """``billing_notices`` for templates: nothing is read unless a page of billing shows them."""
+    return {"billing_notices": SimpleLazyObject(lambda: _notices(request))}
+
+
+def _notices(request: HttpRequest) -> list[Notice]:
+    acting = cast("PortalRequest", request)
+    if not request.path.startswith(PAGES) or not getattr(acting, "customer", None):
+        return []
+    if not acting.membership or not acting.membership.may_pay:
+        return []
+    found = overview_of(cast("SignedInRequest", request))
+    told = [
+        Notice(str(row.phase), row.plan_name, row.next.sentence, row.subscription.renews)
+        for row in found.live
+        if row.phase in (Phase.PAST_DUE, Phase.SUSPENDED, Phase.PAUSED)
+    ]
+    if len(found.live) > 1:
+        names = " and ".join(row.plan_name for row in found.live)
+        told.append(Notice("duplicate", names, "", is_fixed_at_provider=False))
+    return told
