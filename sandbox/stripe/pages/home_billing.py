@@ -118,7 +118,7 @@ def _next(context: Context, subscription: Json) -> str:
         if invoice["status"] == "draft" and invoice["automatically_finalizes_at"]:
             return f"is charged on {_hour(invoice['automatically_finalizes_at'])}"
         if invoice["status"] == "open" and invoice["next_payment_attempt"]:
-            return f"is tried again on {_hour(invoice['next_payment_attempt'])}"
+            return f"retries on {_hour(invoice['next_payment_attempt'])}"
     if subscription["cancel_at"] is not None:
         return f"ends on {day(subscription['cancel_at'])}"
     if subscription["status"] == "trialing":
@@ -168,7 +168,7 @@ def _invoice(context: Context, invoice: Json) -> Markup:
     amount = display(invoice["total"], invoice["currency"])
     facts = [invoice["customer_email"] or invoice["customer"]]
     if invoice["attempt_count"] > 1 or invoice["status"] == "open":
-        facts.append(f"tried {invoice['attempt_count']} times")
+        facts.append(f"attempts: {invoice['attempt_count']}")
     next_try = invoice["automatically_finalizes_at"] or invoice["next_payment_attempt"]
     if next_try:
         facts.append(f"next try {_hour(next_try)}")
