@@ -70,7 +70,7 @@ def record(payment_id: UUID, claim: Claim) -> Dispute:
         },
     )
     dispute.payment = payment
-    if _is_outdated(dispute, claim):
+    if is_outdated(dispute, claim):
         return dispute
     was = dispute.state
     dispute.state = claim.state
@@ -136,7 +136,7 @@ def correct(payment_id: UUID, claim: Claim) -> Dispute:
     return dispute
 
 
-def _is_outdated(dispute: Dispute, claim: Claim) -> bool:
+def is_outdated(dispute: Dispute, claim: Claim) -> bool:
     """Whether we know more than the claim: more money moved, or as much and a later state."""
     known = (dispute.withdrawn_minor, dispute.reinstated_minor, dispute.fee_minor)
     told = (claim.withdrawn_minor, claim.reinstated_minor, claim.fee_minor)

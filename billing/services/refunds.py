@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import User
-from billing.errors import IdempotencyMismatch, NotRefundable, RailUnavailable
+from billing.errors import NotRefundable, RailUnavailable
 from billing.models import Payment, Refund, RefundState
 from billing.money import share_half_even
 from billing.services import (
@@ -113,9 +113,6 @@ def record(refund_id: UUID, answer: RefundAnswer, *, even_back: bool = False) ->
     known = Refund.objects.only("payment_id").get(pk=refund_id)
     payment = refund_booking.lock(known.payment_id)
     refund = Refund.objects.select_for_update().get(pk=refund_id)
-    if answer.external_id and refund.external_id not in (None, answer.external_id):
-        # Made twice, and both told us at once: trying again takes this one in as another refund.
-        raise IdempotencyMismatch(f"This refund is {refund.external_id} already.")
     is_back = _COURSE.index(answer.state) < _COURSE.index(refund.state)
     if refund.external_id and is_back and not even_back:
         return refund

@@ -28,6 +28,8 @@ class Act(TextChoices):
     APPLY_UNAPPLIED = "apply_unapplied", "Turned unapplied money into credits"
     ASSIGN_PAYER = "assign_payer", "Said who paid"
     HANDLE_AGAIN = "handle_again", "Had an event handled again"
+    RECONCILE = "reconcile", "Ran a reconciliation"
+    REPAIR = "repair_difference", "Repaired a difference"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from billing.money import USD, Money, share_half_even
 from billing.plans import Offer
 from billing.services import payments, rails, renewals, subscriptions
 from billing.services.charges import Charge, Reason, Term
-from billing.services.rails import Finding, Handler, PayPage, Rail, RefundAnswer
+from billing.services.rails import Finding, Handler, PayPage, Rail, RefundAnswer, Repair, Tell
 from billing.services.renewing import ChangeCost, RenewingRail
 from billing.services.subscriptions import Standing
 from common import clock
@@ -46,6 +46,10 @@ class FakeRail(Rail):
         self.lose_answer = False
         self.key_spent = False
         self.acts: dict[str, Callable[[InboundEvent], None]] = {}
+        # What reconciliation finds as long as it is in here; an act takes itself out.
+        self.differences: list[Repair] = []
+        self.balance: Repair | None = None
+        self.asked_for: tuple[datetime, datetime] | None = None
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -81,9 +85,25 @@ class FakeRail(Rail):
         self._reach()
         self.refreshed.append(order)
 
-    def reconcile(self, since: datetime) -> list[Finding]:
+    def reconcile(self, since: datetime, until: datetime, tell: Tell) -> Iterator[Finding]:
+        self.asked_for = (since, until)
+        for one in list(self.differences):
+            self._reach()
+            tell(1)
+            yield one.finding
         self._reach()
-        return []
+
+    def compare_balance(self) -> Finding | None:
+        self._reach()
+        return self.balance.finding if self.balance else None
+
+    def look_again(self, kind: str, subject: str) -> Repair | None:
+        self._reach()
+        named = [self.balance] if self.balance else []
+        for one in [*self.differences, *named]:
+            if (one.finding.kind, one.finding.subject) == (kind, subject):
+                return one
+        return None
 
     def _reach(self) -> None:
         if self.down:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -16,7 +16,7 @@ from accounts.selectors import personal_customer
 from billing import selectors
 from billing.models import Lot, Transfer
 from billing.money import CREDIT, Money
-from billing.services.rails import Finding
+from billing.services.rails import Finding, Repair
 from common import clock
 from tests.billing.fakes import FakeRail, only_rail
 from tests.factories import NOW
@@ -28,23 +28,15 @@ class TellingRail(FakeRail):
     """A provider whose catalogue and books are what the test says."""
 
     changes: list[str]
-    findings: list[Finding]
-    asked_since: datetime | None = None
 
     def __init__(self) -> None:
         super().__init__()
         self.changes = []
-        self.findings = []
 
     def sync_catalogue(self) -> list[str]:
         self._reach()
         changes, self.changes = self.changes, []
         return changes
-
-    def reconcile(self, since: datetime) -> list[Finding]:
-        self._reach()
-        self.asked_since = since
-        return self.findings
 
 
 @pytest.fixture
@@ -89,23 +81,43 @@ def test_a_provider_that_cannot_be_reached_is_one_clear_line(
     assert refusal.value.returncode == 1
 
 
-def test_reconcile_names_what_it_repaired(rail: TellingRail) -> None:
-    rail.findings = [Finding("payment_missing", "pi_1", "session cs_1", repaired=True)]
+def difference(rail: FakeRail, subject: str, *, is_safe: bool) -> Repair:
+    """A payment that nobody told us of; repairing it ends the difference."""
+    finding = Finding(
+        "payment_missing", subject, "Nobody told us.", theirs="$5.00", is_safe=is_safe, remedy="Do."
+    )
+    made = Repair(finding, lambda: rail.differences.remove(made))
+    rail.differences.append(made)
+    return made
 
-    assert said("reconcile") == "card: payment_missing pi_1: session cs_1 (repaired)\n"
+
+def test_reconcile_names_what_it_repaired(rail: TellingRail) -> None:
+    difference(rail, "pi_1", is_safe=True)
+
+    assert said("reconcile") == (
+        "card: payment_missing pi_1: Nobody told us. theirs $5.00 (repaired)\n"
+    )
+    assert said("reconcile") == "card: nothing differs\n"
 
 
 def test_reconcile_fails_when_something_is_left(rail: TellingRail) -> None:
-    rail.findings = [
-        Finding("payment_missing", "pi_1", "session cs_1", repaired=True),
-        Finding("amount_differs", "pi_2", "$5.00 here, $6.00 there", repaired=False),
-    ]
+    difference(rail, "pi_1", is_safe=True)
+    difference(rail, "pi_2", is_safe=False)
     out = io.StringIO()
 
     with pytest.raises(CommandError, match=r"^card: 1 not repaired$"):
         call_command("reconcile", stdout=out)
 
-    assert "amount_differs pi_2: $5.00 here, $6.00 there (NOT REPAIRED)" in out.getvalue()
+    assert "payment_missing pi_2: Nobody told us. theirs $5.00 (NOT REPAIRED: " in out.getvalue()
+
+
+def test_reconcile_can_only_name(rail: TellingRail) -> None:
+    difference(rail, "pi_1", is_safe=True)
+
+    with pytest.raises(CommandError, match=r"^card: 1 not repaired$"):
+        said("reconcile", "--dry-run")
+
+    assert len(rail.differences) == 1
 
 
 def test_reconcile_says_when_nothing_differs(rail: TellingRail) -> None:
@@ -119,7 +131,8 @@ def test_reconcile_looks_back_as_far_as_told(
     with clock.frozen(NOW):
         said("reconcile", *options)
 
-    assert rail.asked_since == NOW - timedelta(hours=hours)
+    assert rail.asked_for is not None
+    assert rail.asked_for[0] == NOW - timedelta(hours=hours)
 
 
 @pytest.mark.parametrize("hours", ["0", "-1", "many"])

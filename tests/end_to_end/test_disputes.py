@@ -17,12 +17,12 @@ from accounts.scopes import CREDITS_READ
 from accounts.services import api_keys
 from billing import ledger
 from billing.errors import InsufficientFunds, NotRefundable
-from billing.models import Code, Dispute, DisputeState, Lot, Payment, RefundState
+from billing.models import Code, Dispute, DisputeState, ItemState, Lot, Payment, RefundState
 from billing.money import CREDIT
 from billing.rails.card import disputes as card_disputes
 from billing.rails.card import objects
 from billing.selectors import audit
-from billing.services import rails, refunds
+from billing.services import reconciliations, refunds
 from common import clock
 from tests.end_to_end import books
 from tests.end_to_end.till import Move, Till
@@ -217,9 +217,10 @@ def test_a_dispute_nobody_told_us_of_is_found_by_name_once(till: Till, payment: 
 
 def reconciled() -> list[tuple[str, str, str]]:
     """What reading Stripe's books of the last day brings to light."""
-    found = rails.named("card").reconcile(clock.now() - timedelta(days=1))
-    assert all(one.repaired for one in found), found
-    return [(one.kind, one.subject, one.detail) for one in found]
+    run = reconciliations.run("card", clock.now() - timedelta(days=1))
+    items = list(run.items.order_by("pk"))
+    assert all(one.state == ItemState.REPAIRED for one in items), items
+    return [(one.kind, one.subject, one.theirs.split(", ")[-1]) for one in items]
 
 
 @pytest.mark.parametrize(("outcome", "seed"), [("won", 1), ("lost", 2)])
@@ -253,7 +254,7 @@ def test_money_that_moved_after_the_status_is_found_without_its_webhook(
     card_disputes.sync(read_early)
     assert moves(till, dispute_id) == sorted(FROZEN)
 
-    assert reconciled() == [("dispute_money_differs", dispute_id, "needs_response")]
+    assert reconciled() == [("dispute_amount_differs", dispute_id, "fee $15.00")]
 
     assert moves(till, dispute_id) == sorted(FROZEN + WITHDRAWN)
 

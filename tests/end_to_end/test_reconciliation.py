@@ -8,10 +8,18 @@ from datetime import timedelta
 import pytest
 import stripe
 
-from billing.models import Order, OrderStatus, Payment, Refund, RefundState
+from billing.models import (
+    ItemState,
+    Order,
+    OrderStatus,
+    Payment,
+    ReconciliationItem,
+    Refund,
+    RefundState,
+    RunOutcome,
+)
 from billing.money import CREDIT
-from billing.services import rails
-from billing.services.rails import Finding
+from billing.services import reconciliations
 from common import clock
 from tests.end_to_end import books
 from tests.end_to_end.till import Till, refusing_inserts
@@ -29,16 +37,28 @@ def deaf(till: Till) -> Iterator[Till]:
     assert till.unfinished() == []
 
 
-def reconcile(till: Till) -> list[Finding]:
-    """What the nightly job finds; a second look finds nothing more."""
+def reconcile(till: Till) -> list[ReconciliationItem]:
+    """What the nightly job finds and repairs; a second look finds nothing more to repair."""
     since = clock.now() - timedelta(hours=48)
-    findings = rails.named("card").reconcile(since)
-    assert [one for one in rails.named("card").reconcile(since) if one.repaired] == []
-    return findings
+    run = reconciliations.run("card", since)
+    found = list(run.items.order_by("pk"))
+    again = reconciliations.run("card", since)
+    assert not again.items.filter(state=ItemState.REPAIRED).exists()
+    assert run.outcome in (RunOutcome.CLEAN, RunOutcome.DIFFERENCES), run.note
+    return found
 
 
-def kinds(findings: list[Finding]) -> list[tuple[str, bool]]:
-    return [(finding.kind, finding.repaired) for finding in findings]
+def told(items: list[ReconciliationItem]) -> list[tuple[str, str, str]]:
+    return [(item.kind, item.subject, item.theirs) for item in items]
+
+
+def kinds(items: list[ReconciliationItem]) -> list[tuple[str, bool]]:
+    return [(item.kind, item.state == ItemState.REPAIRED) for item in items]
+
+
+def intent_of(order: Order) -> str:
+    """The provider's name for the payment of an order."""
+    return str(stripe.checkout.Session.retrieve(order.external_id).payment_intent)
 
 
 def paid(till: Till) -> Payment:
@@ -55,7 +75,8 @@ def test_a_paid_session_is_settled_once(deaf: Till) -> None:
 
     findings = reconcile(deaf)
 
-    assert findings == [Finding("payment_missing", order.external_id, "paid", repaired=True)]
+    assert told(findings) == [("payment_missing", intent_of(order), "$5.99")]
+    assert kinds(findings) == [("payment_missing", True)]
     order.refresh_from_db()
     assert order.delivered_at is not None
     assert deaf.spendable(order.customer) == PACK
@@ -93,7 +114,7 @@ def test_a_free_order_is_delivered(deaf: Till) -> None:
     order = deaf.order()
     assert deaf.pay(order.external_id, promotion_code="GIFT") == "free"
 
-    assert kinds(reconcile(deaf)) == [("payment_missing", True)]
+    assert kinds(reconcile(deaf)) == [("order_state_differs", True)]
 
     assert deaf.spendable(order.customer) == PACK
     assert not Payment.objects.filter(order=order).exists()
@@ -105,7 +126,7 @@ def test_a_refund_made_at_the_provider_is_booked(deaf: Till) -> None:
 
     findings = reconcile(deaf)
 
-    assert findings == [Finding("refund_missing", made.id, "succeeded", repaired=True)]
+    assert told(findings) == [("refund_missing", made.id, "$2.00, succeeded")]
     refund = Refund.objects.get(external_id=made.id)
     assert (refund.state, refund.amount_minor) == (RefundState.SUCCEEDED, 2_00)
     assert payment.customer is not None
@@ -160,7 +181,9 @@ def test_a_fee_that_came_later_is_booked(deaf: Till) -> None:
 
     findings = reconcile(deaf)
 
-    assert findings == [Finding("fee_missing", payment.external_id, "45", repaired=True)]
+    assert told(findings) == [("fee_missing", payment.external_id, "$0.45")]
+    payment.refresh_from_db()
+    assert payment.fee_minor == 45
 
 
 def test_one_item_that_fails_does_not_keep_the_others_from_being_repaired(deaf: Till) -> None:
@@ -172,7 +195,7 @@ def test_one_item_that_fails_does_not_keep_the_others_from_being_repaired(deaf: 
         findings = reconcile(deaf)
 
     assert kinds(findings) == [("payment_missing", False), ("payment_missing", True)]
-    assert "out of order for a test" in findings[0].detail
+    assert "out of order for a test" in findings[0].note
     assert deaf.spendable(sound.customer) == PACK
     assert kinds(reconcile(deaf)) == [("payment_missing", True)]
     assert deaf.spendable(broken.customer) == 2 * PACK
@@ -199,8 +222,9 @@ def test_the_command_names_what_it_repaired(deaf: Till) -> None:
 
     first, second = deaf.portal.manage("reconcile"), deaf.portal.manage("reconcile")
 
-    assert f"payment_missing {order.external_id}: paid (repaired)" in first.stdout
-    assert second.stdout == "card: nothing differs\n"
+    assert f"payment_missing {intent_of(order)}: Paid at Stripe" in first.stdout
+    assert "theirs $5.00 (repaired)" in first.stdout
+    assert second.stdout.startswith("card: nothing differs\n")
     assert deaf.spendable(order.customer) == PACK
 
 
@@ -212,7 +236,7 @@ def test_an_order_whose_page_closed_unseen_expires(deaf: Till) -> None:
 
     findings = reconcile(deaf)
 
-    assert findings == [Finding("order_overdue", str(order.pk), "expired", repaired=True)]
+    assert told(findings) == [("order_state_differs", str(order.pk), "expired, unpaid")]
     order.refresh_from_db()
     assert order.status == OrderStatus.EXPIRED
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -24,22 +25,38 @@ def settle(invoice: objects.Object, subscription: objects.Object | None) -> Paym
 
     One that is not paid changes nothing, one with nothing to pay delivers without a Payment.
     """
+    return prepare(invoice, subscription)()
+
+
+def prepare(
+    invoice: objects.Object, subscription: objects.Object | None
+) -> Callable[[], Payment | None]:
+    """Ask Stripe for all that settling needs; what it returns settles, and asks nobody."""
     if invoice["status"] != "paid":
-        return None
+        return lambda: None
     term = _term(invoice, subscription) if subscription else None
     if invoice["amount_paid"] > 0:
         intent = _intent(invoice)
-        payment = payments.settle(_charge(invoice, intent, term))
-        fees.book(payment.pk, (intent or {}).get("latest_charge"))
-        return payment
+        charge = _charge(invoice, intent, term)
+        return lambda: _settle(charge, intent)
     if term is not None and invoice["subtotal"] >= 0:
-        renewals.settle_free(
-            customers.known_as(objects.id_of(invoice["customer"])),
-            term,
-            list_price=Money(max(invoice["subtotal"], term.price_minor), term.asset),
-            occurred_at=_paid_at(invoice),
-        )
-    return None
+        return lambda: _settle_free(invoice, term)
+    return lambda: None
+
+
+def _settle(charge: Charge, intent: objects.Object | None) -> Payment:
+    payment = payments.settle(charge)
+    fees.book(payment.pk, (intent or {}).get("latest_charge"))
+    return payment
+
+
+def _settle_free(invoice: objects.Object, term: Term) -> None:
+    renewals.settle_free(
+        customers.known_as(objects.id_of(invoice["customer"])),
+        term,
+        list_price=Money(max(invoice["subtotal"], term.price_minor), term.asset),
+        occurred_at=_paid_at(invoice),
+    )
 
 
 def subscription_id(invoice: objects.Object) -> str | None:

@@ -36,14 +36,14 @@ def send(refund: Refund) -> RefundAnswer:
             )
     except stripe.InvalidRequestError as error:
         return RefundAnswer("", RefundState.FAILED, error.user_message or str(error))
-    return _answer(dict(made.to_dict()))
+    return answer(dict(made.to_dict()))
 
 
 def find(refund: Refund) -> RefundAnswer | None:
     """The refund at Stripe that carries our row's id, if an earlier attempt made one."""
     for one in objects.refunds_of_payment(refund.payment.external_id):
         if (one.get("metadata") or {}).get("refund_id") == str(refund.pk):
-            return _answer(one)
+            return answer(one)
     return None
 
 
@@ -54,18 +54,18 @@ def sync(found: objects.Object) -> Payment | None:
     if payment is None:
         logger.info("refund of a payment that is not ours", extra={"refund": found["id"]})
         return None
-    answer = _answer(found)
-    known = Refund.objects.filter(external_id=answer.external_id).first() or _ours(
+    told = answer(found)
+    known = Refund.objects.filter(external_id=told.external_id).first() or _ours(
         payment, (found.get("metadata") or {}).get("refund_id")
     )
     if known is not None:
-        refunds.record(known.pk, answer)
+        refunds.record(known.pk, told)
     else:
         refunds.record_foreign(
             payment.pk,
             amount_minor=found["amount"],
             reason=f"made at Stripe ({found.get('reason') or 'no reason given'})",
-            answer=answer,
+            answer=told,
         )
     return payment
 
@@ -80,11 +80,16 @@ def sync_all(payment_intent_id: str) -> None:
 
 
 def _ours(payment: Payment, refund_id: str | None) -> Refund | None:
-    """The row named in the metadata; anybody may write there, so it must be of that payment."""
-    return next((row for row in payment.refunds.all() if str(row.pk) == refund_id), None)
+    """The row named in the metadata; anybody may write there, so it must be of that payment.
+
+    One that Stripe has named already is another refund's: this one was made twice.
+    """
+    rows = payment.refunds.filter(external_id=None)
+    return next((row for row in rows if str(row.pk) == refund_id), None)
 
 
-def _answer(found: objects.Object) -> RefundAnswer:
+def answer(found: objects.Object) -> RefundAnswer:
+    """What Stripe says of a refund, in our terms."""
     return RefundAnswer(
         found["id"], STATES[found["status"]], str(found.get("failure_reason") or "")
     )
