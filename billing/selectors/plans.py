@@ -253,7 +253,7 @@ def _move(offer: Offer, way: Way, current: SubscriptionRow | None) -> Move:
     if way.name != row.rail or offer.price.asset != row.unit:
         return Move.BLOCKED
     if same:
-        return Move.CURRENT if row.renews else Move.EXTEND
+        return Move.CURRENT if row.renews or way.renews else Move.EXTEND
     if not current.can_change:
         return Move.BLOCKED
     if (offer.plan.slug, str(offer.interval)) == (row.next_plan_slug, row.next_interval):

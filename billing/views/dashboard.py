@@ -17,7 +17,7 @@ RECENT = 5
 @require_safe
 @customer_required
 def dashboard(request: SignedInRequest) -> HttpResponse:
-    """Plan, balance, holds, debt, what expires, unapplied money, the month's spending, last rows."""
+    """Plan, balance, holds, debt, what expires, unapplied money, the month's use, last rows."""
     customer = request.customer
     wallet = selectors.wallet(customer)
     month = selectors.this_month(customer, wallet)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,12 +14,13 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from billing import catalogue
-from billing.models import Order, Subscription
-from billing.services import cancellations, plan_changes, subscriptions
+from billing.models import Order
+from billing.services import cancellations, plan_changes
 from common import clock
 from tests.accounts.factories import PersonClient, signed_in
 from tests.billing.callers import member_who_only_looks, text_of
 from tests.billing.fakes import FakeRail, FakeRenewingRail, only_rail
+from tests.billing.subscribers import said, subscribe
 
 pytestmark = pytest.mark.django_db
 
@@ -33,24 +33,11 @@ def person(renewing_rail: FakeRenewingRail) -> PersonClient:
     return signed_in()
 
 
-def said(response: Any) -> str:
-    """What a person reads, on one line."""
-    text = re.sub(r"<(script|style)\b.*?</\1>|<[^>]+>", " ", text_of(response), flags=re.DOTALL)
-    return " ".join(html.unescape(text).split())
-
-
 def card(response: Any, slug: str) -> str:
     """The card of one plan."""
     found = re.search(rf'<section [^>]*id="plan-{slug}".*?</section>', text_of(response), re.DOTALL)
     assert found, f"no card of {slug}"
     return found[0]
-
-
-def subscribe(
-    person: PersonClient, rail: FakeRenewingRail, plan: str = "basic", interval: str = "month"
-) -> Subscription:
-    """A paid subscription of the person."""
-    return rail.pay(subscriptions.start(person.customer, plan, interval, rail="card"))
 
 
 @pytest.fixture
@@ -230,7 +217,7 @@ def test_a_rail_that_does_not_renew_sells_time(person: PersonClient) -> None:
 
 def test_without_a_way_to_pay_the_page_says_so(person: PersonClient) -> None:
     off = FakeRail()
-    off.assets = ()  # type: ignore[misc]
+    off.assets = ()  # type: ignore[assignment]
     with only_rail(off):
         page = person.get(PATH)
 
