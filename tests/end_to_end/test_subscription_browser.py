@@ -13,7 +13,7 @@ from billing import selectors
 from billing.models import Payment, Subscription, SubscriptionStatus
 from tests import live
 from tests.end_to_end import books
-from tests.end_to_end.subscribers import advance
+from tests.end_to_end.subscribers import DECLINES_LATER, advance, change_card
 from tests.end_to_end.test_browser import SOON_MS, fits, pay_with, sign_up
 from tests.end_to_end.till import Till
 
@@ -90,9 +90,31 @@ def test_who_cannot_pay_is_told_so_on_every_page_and_mends_it_at_the_provider(
     email = sign_up(page)
     subscribe(page, portal, "basic", "month")
     subscription = Subscription.objects.get(customer__email=email)
-    page.goto("/billing/subscription")
-    page.locator("#manage-cards").click()
+    change_card(till, subscription.customer, DECLINES_LATER)
+    advance(till, timedelta(days=33), step=timedelta(days=33))
+    page.goto("/billing/transactions")
+    expect(page.locator("#notice-past_due")).to_contain_text("The payment for Basic failed")
+
+    page.locator("#notice-past_due button").click()
     page.wait_for_url(f"{portal.sandbox_url}/p/session/*")
     assert fits(page), "the provider's page"
+    page.locator("#add-card").click()
+    type_card(page, GOOD)
+    page.locator("#save-card").click()
+    page.locator(".pay-invoice").click()
+    page.locator("#pay-saved").click()
+    expect(page.locator("#invoice-status")).to_contain_text("Paid")
+    till.settle_down()
+
+    page.goto("/billing/")
+    expect(page.locator("#notice-past_due")).to_have_count(0)
     subscription.refresh_from_db()
     assert subscription.status == SubscriptionStatus.ACTIVE
+    books.assert_agree(till)
+
+
+def type_card(page: Page, number: str) -> None:
+    """Fill in the fields of a card on a page of the sandbox."""
+    page.locator("#card-number").fill(number)
+    page.locator("#expiry").fill("12/40")
+    page.locator("#cvc").fill("123")
