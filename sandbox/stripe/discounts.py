@@ -116,9 +116,7 @@ def finish(context: Context, id: str) -> None:
     if discount is None or private.get("finished"):
         return
     context.tx.save_private(KIND, id, {**private, "finished": True})
-    gone = {**discount, "deleted": True}
-    gone.pop("end")
-    events.emit(context, "customer.discount.deleted", gone)
+    events.emit(context, "customer.discount.deleted", {**discount, "deleted": True})
 
 
 EXPANDABLE[KIND] = {

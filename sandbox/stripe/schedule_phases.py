@@ -69,7 +69,7 @@ def settings_of(subscription: Json) -> Json:
         "default_source": None,
         "description": None,
         "invoice_settings": {
-            "account_tax_ids": None,
+            **dict.fromkeys(("account_tax_ids", "custom_fields", "description", "footer")),
             "days_until_due": None,
             "issuer": {"type": "self"},
         },

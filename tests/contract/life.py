@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tests.contract import billing_life
 from tests.sandbox.server import API_KEY, Sandbox
 
 PLAIN_GET = {"Authorization": f"Bearer {API_KEY}"}
@@ -35,6 +36,7 @@ LISTS = {
         "data.payment_intent",
     ],
     "/v1/webhook_endpoints": [],
+    **billing_life.LISTS,
 }
 SINGLE = ["/v1/account", "/v1/balance"]
 
@@ -53,6 +55,7 @@ EVENTS = {
     *("price.created", "price.updated", "product.created", "product.deleted", "product.updated"),
     *("promotion_code.created", "promotion_code.updated"),
     *("refund.created", "refund.failed", "refund.updated"),
+    *billing_life.EVENTS,
 }
 
 
@@ -64,6 +67,7 @@ def live(sandbox: Sandbox) -> None:
     _sales(sandbox, customer, price, code)
     _refunds(sandbox)
     _disputes(sandbox)
+    billing_life.live(sandbox)
 
 
 def _people(sandbox: Sandbox) -> str:
@@ -216,6 +220,13 @@ def everything(sandbox: Sandbox) -> Iterator[tuple[str, dict[str, Any]]]:
             asked = {f"expand[{place}]": field for place, field in enumerate(expansions)}
             for listed in _pages(sandbox, path, asked):
                 yield f"{path} expanded", listed
+    for path, query in billing_life.everything(sandbox):
+        yield path, get(sandbox, path, **query)
+    yield from _sessions(sandbox)
+
+
+def _sessions(sandbox: Sandbox) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each session with its lines, expanded as far as they go."""
     for session in get(sandbox, "/v1/checkout/sessions", limit="100")["data"]:
         query = {
             "expand[0]": "line_items.data.discounts",
