@@ -17,14 +17,13 @@ from sandbox.stripe import clock, steps
 from sandbox.stripe.pages.common import Base, form_of, shown
 from sandbox.web import TooLarge
 
-PATIENCE_SECONDS = 2.0
-
 
 class Pages(Base):
     """``/clock``: the buttons post here; while time moves, one move at a time, it says so."""
 
-    def __init__(self, store: Store, config: Config) -> None:
+    def __init__(self, store: Store, config: Config, *, patience_seconds: float = 2) -> None:
         super().__init__(store, config)
+        self.patience_seconds = patience_seconds
         self.move: asyncio.Task[None] | None = None
         self.began = 0.0
 
@@ -64,7 +63,7 @@ class Pages(Base):
         move = self.move
         if move is None:
             return RedirectResponse("/#clock", status_code=303)
-        done, _ = await asyncio.wait({move}, timeout=PATIENCE_SECONDS)
+        done, _ = await asyncio.wait({move}, timeout=self.patience_seconds)
         if not done:
             return _moving(time.monotonic() - self.began)
         self.move = None
