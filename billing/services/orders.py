@@ -45,8 +45,11 @@ def open_order(
 def pay_url(order: Order) -> str:
     """Where this open order is paid; asks the rail for a page the first time.
 
-    Not inside a transaction: the rail calls its provider. Raises RailUnavailable.
+    Not inside a transaction: the rail calls its provider. Raises RailUnavailable, and a refusal
+    that says why when the order has become pointless since it was placed.
     """
+    if order.is_open:
+        products.refuse_if_unwanted(order)
     if not order.pay_url:
         page = _open_pay_page(order)
         order.external_id = page.external_id

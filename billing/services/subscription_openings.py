@@ -16,6 +16,7 @@ from common import clock
 # The difference is counted from when it was quoted.
 CHANGE_LASTS = timedelta(hours=1)
 OVER = "The time that was to be changed is over."
+CHARGED = "This is charged to the subscription itself, and not paid by itself."
 CHANGED = "The subscription has changed since this was ordered. Please order again."
 
 
@@ -43,6 +44,8 @@ def why_outdated(order: Order) -> str:
     if named is None:
         return ""
     known = Subscription.objects.get(pk=named)
+    if known.renews:
+        return CHARGED
     is_over = known.status == SubscriptionStatus.ENDED or known.period_ends_at <= clock.now()
     if is_over:
         # One more period begins anew; there is nothing left to change.

@@ -19,7 +19,12 @@ from billing.money import Money
 from billing.services import orders, products, purchases, rails
 from billing.services.rails import Rail
 from billing.views.forms import AmountForm
-from common.errors import InvalidInput
+from common.errors import BillingError, InvalidInput
+
+OUT_OF_REACH = (
+    "The payment provider cannot be reached at the moment. Nothing was charged, and your order is"
+    " kept: pay it from here a little later."
+)
 
 
 class SeeOther(HttpResponseRedirect):
@@ -62,15 +67,12 @@ def quote(request: SignedInRequest) -> HttpResponse:
 
 
 def to_pay_page(request: SignedInRequest, order: Order) -> HttpResponse:
-    """On to where the order is paid; back to the transactions when that is out of reach."""
+    """On to where the order is paid; back to the transactions when that is not possible now."""
     try:
         return SeeOther(orders.pay_url(order))
-    except RailUnavailable:
-        messages.error(
-            request,
-            "The payment provider cannot be reached at the moment. Nothing was charged, and your"
-            " order is kept: pay it from here a little later.",
-        )
+    except BillingError as refusal:
+        is_kept = isinstance(refusal, RailUnavailable)
+        messages.error(request, OUT_OF_REACH if is_kept else str(refusal))
         response = redirect("billing:transactions")
         response.status_code = 303
         return response
