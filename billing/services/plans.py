@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from uuid import UUID
 
 from django.db.models import F, Max, Q
 
@@ -86,18 +87,27 @@ class PlanType(LotProduct):
         _give_back(reversal)
 
     def take_money(self, reversal: Reversal) -> None:
-        """The order's own period gives first, then those its money was carried to."""
+        """What is unearned goes first, the newest period's before all; then what was earned.
+
+        What a plan change mixed is one pot: what another order's refund took out of this one's
+        periods is in those that its money was carried from.
+        """
+        family = list(_family(reversal.order))
         missing = reversal.net_minor
-        for period in _family(reversal.order):
-            part = min(missing, period.kept_minor)
-            if part:
-                _refund(reversal, period, part)
-                missing -= part
+        parts: dict[UUID, int] = {}
+        for period in reversed(family):
+            parts[period.pk] = min(missing, _unearned_of(period))
+            missing -= parts[period.pk]
+        for period in _pot(family):
+            rest = min(missing, period.kept_minor - parts.get(period.pk, 0))
+            missing -= rest
+            if parts.get(period.pk, 0) + rest:
+                _refund(reversal, period, parts.get(period.pk, 0) + rest)
         if missing:
             raise ValueError(f"order {reversal.order.pk} lacks {missing} of its money")
 
     def return_money(self, reversal: Reversal) -> None:
-        for period in _family(reversal.order):
+        for period in _pot(list(_family(reversal.order))):
             _unrefund(reversal, period)
 
 
@@ -128,12 +138,23 @@ def _family(order: Order) -> Iterator[SubscriptionPeriod]:
         period = locked.filter(pk=period.carried_to_id).first() if period.carried_to_id else None
 
 
+def _pot(family: list[SubscriptionPeriod]) -> list[SubscriptionPeriod]:
+    """These periods, and all whose money was carried to them, locked."""
+    found = list(family)
+    for period in found:
+        known = [one.pk for one in found]
+        carried = period.carried_from.select_for_update().exclude(pk__in=known)
+        found.extend(carried.order_by("starts_at"))
+    return found
+
+
 def _unearned_minor(order: Order) -> int:
     """Money of the order's periods that no passed second has earned."""
-    now = clock.now()
-    return sum(
-        one.kept_minor - max(one.earned_minor(now), one.recognised_minor) for one in _family(order)
-    )
+    return sum(_unearned_of(period) for period in _family(order))
+
+
+def _unearned_of(period: SubscriptionPeriod) -> int:
+    return period.kept_minor - max(period.earned_minor(clock.now()), period.recognised_minor)
 
 
 def _takes_the_rest(reversal: Reversal) -> bool:

@@ -8,7 +8,13 @@ from datetime import timedelta
 import pytest
 
 from billing import ledger, selectors
-from billing.errors import AlreadySubscribed, InDebt, InsufficientFunds, SpendCapReached
+from billing.errors import (
+    AlreadySubscribed,
+    InDebt,
+    InsufficientFunds,
+    NotRefundable,
+    SpendCapReached,
+)
 from billing.models import (
     Lot,
     Order,
@@ -274,7 +280,7 @@ def test_many_part_refunds_give_back_no_more_than_was_paid(now: FrozenClock) -> 
 
     assert spendable(customer) == BASIC
     assert balance_of("deferred") == 0
-    with pytest.raises(refunds.NotRefundable):
+    with pytest.raises(NotRefundable):
         refunds.request(payment.pk, reason="again", amount_minor=1, forced=True)
 
 

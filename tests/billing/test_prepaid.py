@@ -1,0 +1,533 @@
+"""Prepaid time: bought from credits, extended, changed for better, over when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from unittest import mock
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from accounts.models import Customer
+from billing import selectors
+from billing.errors import AlreadySubscribed, ChangeNotPossible, QuoteOutdated
+from billing.models import Lot, Order, Payment, SubscriptionStatus
+from billing.money import share_half_even
+from billing.rails.wallet import paying
+from billing.rails.wallet.rail import WalletRail
+from billing.services import (
+    payments,
+    plan_changes,
+    prepaid,
+    rails,
+    refunds,
+    subscription_periods,
+    subscriptions,
+)
+from common import clock
+from common.clock import FrozenClock
+from common.errors import Conflict
+from tests.billing.fakes import FakeRail
+from tests.billing.prepaid import (
+    BASIC,
+    ENTERPRISE,
+    ONE,
+    PREMIUM,
+    balance_of,
+    bought,
+    differences,
+    only_subscription,
+    ordered,
+    rich,
+    spendable,
+    stretches,
+)
+from tests.factories import NOW, make_charge, make_customer
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("wallet_rail")]
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def _books_add_up() -> Iterator[None]:
+    yield
+    assert differences() == []
+
+
+@pytest.fixture(autouse=True)
+def now() -> Iterator[FrozenClock]:
+    with clock.frozen(NOW) as frozen:
+        yield frozen
+
+
+def changed(customer: Customer, slug: str) -> Payment:
+    """A better plan for the rest of the time, quoted, confirmed and paid."""
+    return paying.pay(customer, _order_of_change(customer, slug).pk)
+
+
+def _order_of_change(customer: Customer, slug: str) -> Order:
+    quote = plan_changes.quote(customer, slug, "month")
+    order = plan_changes.confirm(customer, quote.token, placed_by=None).order
+    assert order is not None
+    return order
+
+
+def refunded(payment: Payment, amount_minor: int | None = None, *, forced: bool = False) -> None:
+    refund = refunds.request(payment.pk, reason="asked", amount_minor=amount_minor, forced=forced)
+    refunds.send(refund.pk)
+
+
+class Chain(FakeRail):
+    """A rail that does not renew, and whose money comes whether it is wanted or not."""
+
+    name = "chain"
+
+
+@pytest.fixture
+def chain(wallet_rail: WalletRail) -> Iterator[None]:
+    with mock.patch.dict(rails._RAILS, {"chain": Chain()}):
+        yield
+
+
+def came(order: Order) -> Payment:
+    """The order's price came over its chain."""
+    return payments.settle(make_charge(order, rail="chain", occurred_at=clock.now()))
+
+
+# -- buying and extending -------------------------------------------------------------------------
+
+
+def test_the_first_period_is_a_month_of_the_customers_own_zone() -> None:
+    with clock.frozen(datetime(2027, 3, 1, 23, 30, tzinfo=UTC)):  # 2 March, 00:30 in Berlin
+        customer = rich(time_zone="Europe/Berlin")
+        bought(customer)
+
+    subscription = only_subscription(customer)
+    ends_at = subscription.period_ends_at.astimezone(ZoneInfo("Europe/Berlin"))
+    assert (subscription.renews, subscription.rail) == (False, "wallet")
+    # Summer time has begun meanwhile, and the wall time is the same.
+    assert ends_at == datetime(2027, 4, 2, 0, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+
+
+def test_extending_counts_every_period_from_the_anchor() -> None:
+    anchor = datetime(2027, 1, 31, 12, tzinfo=UTC)
+    with clock.frozen(anchor):
+        customer = rich()
+        for _ in range(4):
+            bought(customer)
+
+    days = [period.ends_at.date().isoformat() for period in stretches(customer)]
+    assert days == ["2027-02-28", "2027-03-31", "2027-04-30", "2027-05-31"]
+    assert only_subscription(customer).period_ends_at == datetime(2027, 5, 31, 12, tzinfo=UTC)
+    starts = [period.starts_at for period in stretches(customer)][1:]
+    assert starts == [period.ends_at for period in stretches(customer)][:-1]
+
+
+def test_another_plan_is_refused_and_not_sold_beside_it() -> None:
+    customer = rich()
+    bought(customer)
+
+    with pytest.raises(AlreadySubscribed):
+        subscriptions.start(customer, "premium", "month", rail="wallet")
+
+
+def test_time_that_was_not_extended_is_over_at_its_end(now: FrozenClock) -> None:
+    customer = rich()
+    bought(customer)
+    now.at = only_subscription(customer).period_ends_at
+
+    assert selectors.entitlements(customer).plan.slug == "free"
+    assert prepaid.end_over() == 1
+    assert prepaid.end_over() == 0
+
+    ended = only_subscription(customer)
+    assert (ended.status, ended.ended_at) == (SubscriptionStatus.ENDED, ended.period_ends_at)
+
+
+def test_an_extension_that_is_paid_too_late_begins_anew(now: FrozenClock) -> None:
+    customer = rich()
+    bought(customer)
+    extension = ordered(customer)
+    now.at = only_subscription(customer).period_ends_at
+    prepaid.end_over()
+    order = ordered(customer)
+    assert "extends" not in order.snapshot
+    extension.refresh_from_db()
+
+    Order.objects.filter(pk=extension.pk).update(expires_at=None)
+    paying.pay(customer, extension.pk)
+
+    first, second = stretches(customer)
+    assert second.starts_at == now.at == first.ends_at
+    assert second.subscription_id != first.subscription_id
+
+
+def test_a_year_is_sold_too() -> None:
+    customer = rich()
+    bought(customer, "basic", "year")
+
+    (period,) = stretches(customer)
+    assert period.ends_at == NOW.replace(year=2027)
+
+
+def test_credits_that_come_with_a_period_go_with_it(settings: object) -> None:
+    from billing import catalogue
+
+    settings.CATALOGUE = catalogue.load({"BASIC_INCLUDED_CREDITS": "50"})  # type: ignore[attr-defined]
+    customer = rich(BASIC * 2)
+    bought(customer)
+    bought(customer)
+
+    first, second = Lot.objects.filter(account__owner=customer, promotional=True).order_by("pk")
+    assert (first.granted_minor, second.granted_minor) == (50 * ONE, 50 * ONE)
+    assert [lot.expires_at for lot in (first, second)] == [
+        period.ends_at for period in stretches(customer)
+    ]
+
+
+# -- revenue --------------------------------------------------------------------------------------
+
+
+def test_revenue_is_earned_by_the_second_and_booked_by_the_day(now: FrozenClock) -> None:
+    customer = rich()
+    bought(customer)
+    (period,) = stretches(customer)
+    assert period.ends_at == NOW + 30 * DAY
+    earned = []
+    for days in range(1, 31):
+        now.at = NOW + days * DAY
+        subscription_periods.recognise_due()
+        subscription_periods.recognise_due()
+        earned.append(balance_of("sales"))
+
+    assert earned == [BASIC * days // 30 for days in range(1, 31)]
+    assert earned[-1] == BASIC
+    assert balance_of("deferred") == 0
+
+
+def test_what_is_paid_for_later_is_not_earned_yet(now: FrozenClock) -> None:
+    customer = rich()
+    bought(customer)
+    bought(customer)
+    first, second = stretches(customer)
+    now.at = first.ends_at
+
+    while subscription_periods.recognise_due():
+        pass
+
+    assert (balance_of("sales"), balance_of("deferred")) == (BASIC, BASIC)
+    assert second.earned_minor(now.at) == 0
+
+
+# -- changing the plan ----------------------------------------------------------------------------
+
+
+def test_a_better_plan_costs_the_difference_for_the_time_that_is_left(now: FrozenClock) -> None:
+    customer = rich()
+    bought(customer)
+    now.move(10 * DAY)
+    before = spendable(customer)
+
+    changed(customer, "premium")
+
+    due = share_half_even(PREMIUM, 20, 30) - share_half_even(BASIC, 20, 30)
+    assert before - spendable(customer) == due
+    first, second = stretches(customer)
+    assert (first.ends_at, second.starts_at) == (now.at, now.at)
+    assert second.cost_minor == due + BASIC - BASIC // 3
+    assert second.ends_at == only_subscription(customer).period_ends_at
+    assert selectors.entitlements(customer).plan.slug == "premium"
+
+
+def test_until_it_is_paid_the_plan_stays_what_it_is(now: FrozenClock) -> None:
+    customer = rich()
+    bought(customer)
+
+    _order_of_change(customer, "premium")
+
+    assert only_subscription(customer).plan_slug == "basic"
+
+
+def test_a_change_covers_time_that_is_paid_for_later(now: FrozenClock) -> None:
+    customer = rich()
+    bought(customer)
+    bought(customer)
+    before = spendable(customer)
+
+    payment = changed(customer, "premium")
+
+    assert before - spendable(customer) == 2 * (PREMIUM - BASIC)
+    (whole,) = [one for one in stretches(customer) if one.order == payment.order]
+    assert (whole.plan_slug, whole.cost_minor) == ("premium", 2 * PREMIUM)
+    assert (whole.starts_at, whole.ends_at) == (NOW, only_subscription(customer).period_ends_at)
+
+
+def test_two_changes_cost_what_one_would_have(now: FrozenClock) -> None:
+    """The stretch that a change makes is no interval of its own."""
+    customer, other = rich(), rich()
+    for one in (customer, other):
+        bought(one)
+        bought(one)
+    now.move(10 * DAY)
+
+    changed(customer, "premium")
+    changed(customer, "enterprise")
+    changed(other, "enterprise")
+
+    assert abs(spendable(customer) - spendable(other)) <= 4  # a unit per rounding
+
+
+def test_a_second_change_later_is_counted_by_the_month_too(now: FrozenClock) -> None:
+    customer = rich()
+    bought(customer)
+    now.move(10 * DAY)
+    changed(customer, "premium")
+    now.move(5 * DAY)
+    before = spendable(customer)
+
+    changed(customer, "enterprise")
+
+    half = share_half_even(ENTERPRISE, 1, 2) - share_half_even(PREMIUM, 1, 2)
+    assert before - spendable(customer) == half
+
+
+@pytest.mark.parametrize(("plan", "interval"), [("basic", "year"), ("premium", "year")])
+def test_only_a_better_plan_of_the_same_interval_is_possible(plan: str, interval: str) -> None:
+    customer = rich()
+    bought(customer)
+
+    with pytest.raises(ChangeNotPossible):
+        plan_changes.quote(customer, plan, interval)
+
+
+def test_a_lesser_plan_is_not_possible() -> None:
+    customer = rich()
+    bought(customer, "premium")
+
+    with pytest.raises(ChangeNotPossible):
+        plan_changes.quote(customer, "basic", "month")
+
+
+def test_a_quote_is_for_the_time_there_was_when_it_was_made() -> None:
+    customer = rich()
+    bought(customer)
+    quote = plan_changes.quote(customer, "premium", "month")
+    bought(customer)
+
+    with pytest.raises(QuoteOutdated):
+        plan_changes.confirm(customer, quote.token, placed_by=None)
+
+
+def test_confirming_twice_is_one_order() -> None:
+    customer = rich()
+    bought(customer)
+    quote = plan_changes.quote(customer, "premium", "month")
+
+    first = plan_changes.confirm(customer, quote.token, placed_by=None)
+    second = plan_changes.confirm(customer, quote.token, placed_by=None)
+
+    assert first.order == second.order
+
+
+# -- orders that no longer fit --------------------------------------------------------------------
+
+
+def test_a_change_is_not_paid_for_time_bought_after_it_was_priced() -> None:
+    customer = rich()
+    bought(customer)
+    order = _order_of_change(customer, "premium")
+    bought(customer)
+    left = spendable(customer)
+
+    with pytest.raises(Conflict) as refusal:
+        paying.pay(customer, order.pk)
+
+    assert refusal.value.code == "order_outdated"
+    assert spendable(customer) == left
+
+
+def test_a_change_is_not_paid_once_the_time_is_over(now: FrozenClock) -> None:
+    customer = rich()
+    bought(customer)
+    now.at = only_subscription(customer).period_ends_at - timedelta(minutes=5)
+    order = _order_of_change(customer, "premium")  # costs next to nothing
+    now.move(timedelta(minutes=5))
+
+    with pytest.raises(Conflict):
+        paying.pay(customer, order.pk)
+
+    assert [period.plan_slug for period in stretches(customer)] == ["basic"]
+
+
+def test_a_change_is_not_paid_an_hour_after_it_was_priced(now: FrozenClock) -> None:
+    customer = rich()
+    bought(customer)
+    order = _order_of_change(customer, "premium")
+    now.move(timedelta(hours=1, seconds=1))
+
+    with pytest.raises(Conflict):
+        paying.pay(customer, order.pk)
+
+
+def test_time_at_the_old_price_is_not_added_to_a_better_plan() -> None:
+    customer = rich()
+    bought(customer)
+    cheap = ordered(customer)
+    changed(customer, "premium")
+
+    with pytest.raises(Conflict):
+        paying.pay(customer, cheap.pk)
+
+    assert len(stretches(customer)) == 2
+
+
+@pytest.mark.usefixtures("chain")
+def test_money_that_comes_for_an_order_that_no_longer_fits_is_kept(
+    now: FrozenClock, settings: object
+) -> None:
+    settings.UNAPPLIED_POLICY = "hold"  # type: ignore[attr-defined]
+    customer = make_customer()
+    came(subscriptions.start(customer, "basic", "month", rail="chain"))
+    order = _order_of_change(customer, "premium")
+    now.at = only_subscription(customer).period_ends_at
+
+    payment = came(order)
+
+    assert payment.order is None
+    assert "over" in payment.unapplied_reason
+    order.refresh_from_db()
+    assert order.is_open
+    assert [period.plan_slug for period in stretches(customer)] == ["basic"]
+
+
+@pytest.mark.usefixtures("chain")
+def test_a_second_subscription_that_is_paid_anyway_is_kept_and_flagged() -> None:
+    customer = make_customer()
+    first, second = [
+        subscriptions.start(customer, "basic", "month", rail="chain") for _ in range(2)
+    ]
+    came(first)
+
+    payment = came(second)
+
+    assert payment.order == second
+    flagged = [one.is_duplicate for one in subscriptions.live(customer)]
+    assert flagged == [False, True]
+
+
+@pytest.mark.usefixtures("chain")
+def test_any_rail_that_does_not_renew_sells_prepaid_time() -> None:
+    customer = make_customer()
+
+    for _ in range(2):
+        came(subscriptions.start(customer, "basic", "month", rail="chain"))
+
+    assert [period.cost_minor for period in stretches(customer)] == [29_99, 29_99]
+    assert only_subscription(customer).period_ends_at == stretches(customer)[-1].ends_at
+
+
+# -- refunds --------------------------------------------------------------------------------------
+
+
+def test_refunding_what_is_left_ends_the_time_now(now: FrozenClock) -> None:
+    customer = rich(BASIC)
+    payment = bought(customer)
+    now.move(15 * DAY)
+
+    refunded(payment)
+
+    ended = only_subscription(customer)
+    assert (ended.status, ended.ended_at) == (SubscriptionStatus.ENDED, now.at)
+    assert stretches(customer)[0].ends_at == now.at
+    assert spendable(customer) == BASIC // 2
+    while subscription_periods.recognise_due():
+        pass
+    assert (balance_of("sales"), balance_of("deferred")) == (BASIC - BASIC // 2, 0)
+
+
+def test_refunding_a_part_leaves_the_time_alone(now: FrozenClock) -> None:
+    customer = rich(BASIC)
+    payment = bought(customer)
+    now.move(15 * DAY)
+
+    refunded(payment, BASIC // 2 - 1)
+
+    assert only_subscription(customer).status == SubscriptionStatus.ACTIVE
+    assert only_subscription(customer).period_ends_at == NOW + 30 * DAY
+
+
+def test_refunding_an_extension_leaves_what_was_paid_before(now: FrozenClock) -> None:
+    customer = rich(2 * BASIC)
+    bought(customer)
+    extension = bought(customer)
+    now.move(15 * DAY)
+
+    refunded(extension)
+
+    subscription = only_subscription(customer)
+    assert subscription.status == SubscriptionStatus.ACTIVE
+    assert subscription.period_ends_at == NOW + 30 * DAY
+    assert spendable(customer) == BASIC
+    assert selectors.entitlements(customer).plan.slug == "basic"
+    assert bought(customer).order is not None
+    assert stretches(customer)[-1].starts_at == NOW + 30 * DAY
+
+
+def test_refunding_this_month_leaves_a_gap_before_the_next(now: FrozenClock) -> None:
+    customer = rich(2 * BASIC)
+    this_month = bought(customer)
+    bought(customer)
+    now.move(15 * DAY)
+
+    refunded(this_month)
+
+    assert only_subscription(customer).status == SubscriptionStatus.ACTIVE
+    gap = selectors.entitlements(customer)
+    assert (gap.plan.slug, gap.valid_until) == ("free", NOW + 30 * DAY)
+    now.at = NOW + 30 * DAY
+    assert selectors.entitlements(customer).plan.slug == "basic"
+
+
+def test_refunding_what_was_carried_to_a_better_plan_takes_it_there(now: FrozenClock) -> None:
+    customer = rich()
+    first = bought(customer)
+    now.move(15 * DAY)
+    second = changed(customer, "premium")
+    before = spendable(customer)
+
+    refunded(first)
+    refunded(second)
+
+    assert spendable(customer) - before == second.amount_minor + BASIC // 2
+    assert balance_of("deferred") == BASIC - BASIC // 2  # of the days that were used
+
+
+def test_an_extension_that_a_change_swallowed_can_still_be_refunded(now: FrozenClock) -> None:
+    customer = rich()
+    bought(customer)
+    extension = bought(customer)
+    changed(customer, "premium")
+    now.move(DAY)
+
+    assert refunds.unspent_minor(extension) == BASIC
+    refunded(extension, 100)
+
+    assert spendable(customer) == 10**6 * ONE - 2 * PREMIUM + 100
+
+
+def test_refunding_every_order_whole_gives_all_of_it_back(now: FrozenClock) -> None:
+    customer = rich()
+    paid = [bought(customer), bought(customer)]
+    now.move(10 * DAY)
+    paid.append(changed(customer, "premium"))
+    now.move(10 * DAY)
+    while subscription_periods.recognise_due():
+        pass
+
+    for payment in paid:
+        refunded(payment, payment.amount_minor, forced=True)
+
+    assert spendable(customer) == 10**6 * ONE
+    assert (balance_of("sales"), balance_of("deferred")) == (0, 0)
