@@ -60,30 +60,31 @@ class TextField(serializers.CharField):
         return text
 
 
-class ReturningInput(Input):
-    """What may name a page of ours to go back to."""
+class ReturnUrlField(TextField):
+    """A path of this portal; nobody is sent elsewhere by a link we show."""
 
-    return_url = TextField(
-        default="",
-        allow_blank=True,
-        max_length=500,
-        help_text="A path of this portal, like /billing/, offered once the order is paid.",
-    )
+    def __init__(self, **kwargs: Any) -> None:
+        help_text = "A path of this portal, like /billing/, offered when all is done."
+        super().__init__(
+            default="", allow_blank=True, max_length=500, help_text=help_text, **kwargs
+        )
 
-    def validate_return_url(self, value: str) -> str:
-        """Only paths of this portal: nobody is sent elsewhere by a link we show."""
+    def to_internal_value(self, data: Any) -> str:
+        """Refuse other hosts, and what a browser would take for one."""
+        value = super().to_internal_value(data)
         is_ours = value.startswith("/") and url_has_allowed_host_and_scheme(value, None)
         if value and not is_ours:
             raise serializers.ValidationError("A path of this portal that begins with /.")
         return value
 
 
-class PurchaseInput(ReturningInput):
+class PurchaseInput(Input):
     """What to buy: a package, or an amount of one's own."""
 
     package = TextField(required=False, max_length=64, help_text="A package of the configuration.")
     amount_minor = AmountField(required=False)
     rail = TextField(default="card", max_length=16)
+    return_url = ReturnUrlField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """One or the other."""

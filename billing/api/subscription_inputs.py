@@ -6,18 +6,19 @@ from typing import Any
 
 from rest_framework import serializers
 
-from billing.api.inputs import Input, ReturningInput, TextField
+from billing.api.inputs import Input, ReturnUrlField, TextField
 from billing.plans import Interval
 
 MAX_TOKEN_LENGTH = 2_000
 
 
-class SubscribeInput(ReturningInput):
+class SubscribeInput(Input):
     """Which plan to subscribe to, and how to pay."""
 
     plan = TextField(max_length=64, help_text="The `slug` of a plan.")
     interval = serializers.ChoiceField(choices=Interval.choices)
     rail = TextField(default="card", max_length=16)
+    return_url = ReturnUrlField()
 
 
 class UpgradeInput(Input):
@@ -49,8 +50,10 @@ class UpgradeInput(Input):
 class PortalQuery(serializers.Serializer[Any]):
     """Where the provider's page leads back to."""
 
-    return_url = ReturningInput().fields["return_url"]
+    return_url = ReturnUrlField()
 
 
-class PortalInput(ReturningInput):
+class PortalInput(Input):
     """Where the provider's page leads back to."""
+
+    return_url = ReturnUrlField()

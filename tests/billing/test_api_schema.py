@@ -13,8 +13,10 @@ from rest_framework.test import APIClient
 
 from billing import ledger
 from billing.money import CREDIT
-from tests.accounts.factories import PersonClient
+from tests.accounts.factories import PersonClient, signed_in
 from tests.billing.callers import program, send
+from tests.billing.fakes import FakeRenewingRail
+from tests.billing.subscribers import subscribe
 from tests.factories import make_order, make_payment
 from tests.security.table import PORTAL, For
 
@@ -123,3 +125,45 @@ def test_what_is_done_is_as_described(
 
     wallet = ledger.wallet(client.customer, CREDIT)
     assert (wallet.balance_minor, wallet.held_minor) == (4_999_999_995, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_subscriptions_are_as_described(
+    renewing_rail: FakeRenewingRail, document: dict[str, Any]
+) -> None:
+    person = signed_in()
+    caller = program(person.customer, "subscription:read", "subscription:write")
+    up = {"plan": "premium", "interval": "month"}
+
+    def get(name: str) -> None:
+        path = f"/api/billing/{name}"
+        check(document, path, "get", caller.get(path))
+
+    def post(name: str, body: object) -> Any:
+        path = f"/api/billing/{name}"
+        response = send(caller, path, body)
+        check(document, path, "post", response)
+        return response.json()
+
+    for name in ("plans", "subscription", "portal"):
+        get(name)
+    for name, body in (("cancel", {}), ("resume", {}), ("upgrade", up | {"preview": True})):
+        post(name, body)  # nothing to act on
+    post("subscribe", {"plan": "basic", "interval": "month"})
+    subscribe(person, renewing_rail)
+    post("subscribe", {"plan": "basic", "interval": "month"})
+    for name in ("plans", "subscription"):
+        get(name)
+    quote = post("upgrade", up | {"preview": True})["quote"]
+    post("upgrade", up)
+    post("upgrade", up | {"token": quote["token"]})
+    down = {"plan": "basic", "interval": "year"}
+    quote = post("upgrade", down | {"preview": True})["quote"]
+    post("upgrade", down | {"token": quote["token"]})
+    for name in ("resume", "cancel", "resume"):
+        post(name, {})
+    get("subscription")
+    post("portal", {})
+    renewing_rail.down = True
+    for name in ("cancel", "portal"):
+        post(name, {})

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from billing import catalogue
 from billing.models import Order
-from billing.services import cancellations, plan_changes
+from billing.services import cancellations, plan_changes, rails
 from common import clock
 from tests.accounts.factories import PersonClient, signed_in
 from tests.billing.callers import member_who_only_looks, text_of
@@ -216,9 +216,8 @@ def test_a_rail_that_does_not_renew_sells_time(person: PersonClient) -> None:
 
 
 def test_without_a_way_to_pay_the_page_says_so(person: PersonClient) -> None:
-    off = FakeRail()
-    off.assets = ()  # type: ignore[assignment]
-    with only_rail(off):
+    with only_rail(FakeRail()):
+        rails.clear()
         page = person.get(PATH)
 
     assert page.status_code == 200
