@@ -256,18 +256,21 @@ def _secret(context: Context, invoice: Json, value: Any) -> Json | None:
     return None
 
 
+def _discounts(context: Context, obj: Json, value: Any) -> list[Any]:
+    return [context.tx.get("discount", id) if isinstance(id, str) else id for id in value]
+
+
 EXPANDABLE[KIND] = {
     "confirmation_secret": _secret,
     "customer": ref("customer"),
     "default_payment_method": ref("payment_method"),
-    "discounts": lambda context, invoice, value: [
-        context.tx.get("discount", id) if isinstance(id, str) else id for id in value
-    ],
+    "discounts": _discounts,
     "parent.subscription_details.subscription": ref("subscription"),
     "payments": _payments,
     "total_discount_amounts.discount": ref("discount"),
 }
 EXPANDABLE["line_item"] = {
+    "discounts": _discounts,
     "discount_amounts.discount": ref("discount"),
     "pricing.price_details.price": ref("price"),
     "subscription": ref("subscription"),
