@@ -11,6 +11,7 @@ from billing.admin import (
     mirror,
     orders,
     payments,
+    reconciliation,
     refunds,
     staff_log,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "mirror",
     "orders",
     "payments",
+    "reconciliation",
     "refunds",
     "staff_log",
 ]

@@ -30,6 +30,7 @@ RIGHTS = {
     "adjust": "billing.adjust_credits",
     "apply": "billing.apply_unapplied",
     "handle_again": "billing.handle_event_again",
+    "reconcile": "billing.reconcile",
 }
 
 
@@ -47,6 +48,9 @@ class Acting(ModelAdmin):  # type: ignore[misc]
 
     def has_handle_again_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._may(request, "handle_again")
+
+    def has_reconcile_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, "reconcile")
 
     def _may(self, request: HttpRequest, act: str) -> bool:
         can_look: bool = self.has_view_permission(request)

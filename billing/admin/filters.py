@@ -9,7 +9,8 @@ from django.contrib import admin
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 
-from billing.models import Code, LedgerAccount
+from billing.models import Code, ItemState, LedgerAccount
+from billing.models.reconciliation import OPEN
 from billing.money import ASSETS
 from billing.services import rails
 from billing.services.staff import Act
@@ -176,3 +177,43 @@ class EventStateFilter(_ColumnFilter):
                 return queryset.filter(mirrored_at=None).exclude(state="new")
             case state:
                 return queryset.filter(state=state)
+
+
+class ReconciledRailFilter(RailFilter):
+    """Differences of one way to pay."""
+
+    column = "run__rail"
+
+
+class DifferenceStateFilter(_ColumnFilter):
+    """What became of a difference."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [("open", "waiting for somebody"), *ItemState.choices]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        match self.value():
+            case None:
+                return queryset
+            case "open":
+                return queryset.filter(state__in=OPEN)
+            case state:
+                return queryset.filter(state=state)
+
+
+class NounFilter(admin.SimpleListFilter):
+    """Differences about one sort of thing: kinds begin with what they are about."""
+
+    title = "about"
+    parameter_name = "about"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        nouns = "payment fee order invoice subscription refund dispute balance"
+        return [(noun, noun) for noun in nouns.split()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        return queryset if value is None else queryset.filter(kind__startswith=f"{value}_")

@@ -22,11 +22,14 @@ from billing.models import (
     Order,
     OrderStatus,
     Payment,
+    ReconciliationItem,
+    ReconciliationRun,
     Refund,
     RefundState,
     StaffAction,
     UnappliedPayment,
 )
+from billing.models.reconciliation import OPEN
 
 LATEST = 10
 REFUND_IS_LATE = timedelta(hours=1)
@@ -61,6 +64,8 @@ _GROUPS: Sequence[tuple[str, Sequence[_Entry]]] = (
         "Operations",
         (
             ("Inbox", "inbox", "billing_inboundevent"),
+            ("Reconciliation", "fact_check", "billing_reconciliationrun"),
+            ("Differences", "difference", "billing_reconciliationitem"),
             ("Staff actions", "history_edu", "billing_staffaction"),
             ("Stripe's events", "webhook", "djstripe_event"),
             ("Scheduled jobs", "schedule", "django_celery_beat_periodictask"),
@@ -90,6 +95,7 @@ def first_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         *(_refund_cards() if may("billing.view_refund") else ()),
         *(_dispute_cards() if may("billing.view_dispute") else ()),
         *(_unapplied_cards() if may("billing.view_unappliedpayment") else ()),
+        *(_reconciliation_cards() if may("billing.view_reconciliationitem") else ()),
     ]
     return context | {"attention_cards": cards, "sections": _latest(request)}
 
@@ -177,3 +183,12 @@ def _dispute_cards() -> list[dict[str, Any]]:
 def _unapplied_cards() -> list[dict[str, Any]]:
     left = UnappliedPayment.objects.filter(order=None, refunding_minor__lt=F("amount_minor"))
     return [_card("Unapplied payments", left.count(), list_of(UnappliedPayment))]
+
+
+def _reconciliation_cards() -> list[dict[str, Any]]:
+    """What reconciliations have left to somebody, and whether the last one could read at all."""
+    waiting = ReconciliationItem.objects.filter(state__in=OPEN)
+    last = ReconciliationRun.objects.exclude(finished_at=None).order_by("-finished_at").first()
+    note = f"{last.get_outcome_display()} at {last.finished_at:%Y-%m-%d %H:%M} UTC" if last else ""
+    url = list_of(ReconciliationItem, state="open")
+    return [_card("Differences with providers", waiting.count(), url, note or "not compared yet")]

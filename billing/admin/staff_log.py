@@ -17,6 +17,7 @@ _PAGES = {
     "payment": "billing_payment",
     "customer": "accounts_customer",
     "event": "billing_inboundevent",
+    "difference": "billing_reconciliationitem",
 }
 
 

@@ -7,13 +7,13 @@ with books in which it has happened. The rest waits for staff, who repair it wit
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from accounts.models import User
@@ -24,13 +24,15 @@ from billing.models import (
     ReconciliationRun,
     RunOutcome,
     StaffAction,
+    Transfer,
 )
 from billing.services import rails, staff
 from billing.services import reconciliation_items as items
 from billing.services.rails import Rail, Repair, Tell
+from billing.services.rehearsals import rehearse
 from billing.services.staff import Act, Detail, Note
 from common import clock, doorbell
-from common.errors import Conflict, InvalidInput
+from common.errors import BillingError, Conflict, InvalidInput
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +111,28 @@ def plan(item: ReconciliationItem) -> Repair | None:
     return found
 
 
+def preview(item: ReconciliationItem) -> tuple[Repair | None, list[Transfer]]:
+    """What repairing an item would do now, and what the ledger would book; nothing of it stays.
+
+    Raises what ``plan`` does, and Conflict when the repair would fail.
+    """
+    found = plan(item)
+    if found is None or found.act is None:
+        return found, []
+    act = found.act
+
+    def rehearsed() -> list[Transfer]:
+        if not connection.savepoint_ids:  # what others book meanwhile is not shown as ours
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        newest = Transfer.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        _try(act)
+        booked = Transfer.objects.filter(pk__gt=newest).order_by("pk")
+        return list(booked.select_related("source__owner", "target__owner"))
+
+    return found, rehearse(rehearsed)
+
+
 def repair(note: Note, item: ReconciliationItem) -> StaffAction:
     """Put one difference right and log it, both or neither, once per key of the note.
 
@@ -124,7 +148,7 @@ def repair(note: Note, item: ReconciliationItem) -> StaffAction:
         if found is None or found.act is None:
             items.close(locked, ItemState.GONE, reason)
             return {"done": "nothing differed any more"}
-        found.act()
+        _try(found.act)
         items.close(locked, ItemState.REPAIRED, reason)
         return {
             "done": found.finding.remedy,
@@ -145,6 +169,18 @@ def repair(note: Note, item: ReconciliationItem) -> StaffAction:
         items.verify(item, rails.named(item.run.rail))
     items.recount(item.run)
     return action
+
+
+def _try(act: Callable[[], object]) -> None:
+    """Do it, or say why not; what it had done by then is taken back with it."""
+    try:
+        with transaction.atomic():
+            act()
+    except BillingError:
+        raise
+    except Exception as error:
+        logger.exception("not repaired")
+        raise Conflict(f"This repair fails: {type(error).__name__}: {error}") from error
 
 
 def _open(

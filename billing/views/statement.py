@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator
 from typing import cast
 from zoneinfo import ZoneInfo
@@ -16,11 +15,10 @@ from billing import selectors
 from billing.selectors import StatementRow
 from billing.views.forms import StatementForm
 from common import clock
+from common.tables import csv_lines, harmless
 
 PAGE = 50
 _COLUMNS = ("Booked", "Happened", "Kind", "Description", "Amount", "Balance", "Unit", "Id")
-# What a spreadsheet would take for the start of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @require_safe
@@ -64,30 +62,20 @@ def download(request: SignedInRequest) -> HttpResponse:
     return cast("HttpResponse", response)
 
 
-class _Echo:
-    """A file that hands back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
 def _lines(rows: Iterable[StatementRow], zone: ZoneInfo) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    yield writer.writerow(_COLUMNS)
-    for row in rows:
-        yield writer.writerow(
+    return csv_lines(
+        _COLUMNS,
+        (
             [
                 row.booked_at.astimezone(zone).isoformat(timespec="seconds"),
                 row.occurred_at.astimezone(zone).isoformat(timespec="seconds"),
                 row.kind.label,
-                _harmless(row.description),
+                harmless(row.description),
                 ("-" if row.amount.amount_minor < 0 else "") + row.amount.plain(),
                 ("-" if row.balance.amount_minor < 0 else "") + row.balance.plain(),
                 row.amount.asset.code,
                 row.id,
             ]
-        )
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+            for row in rows
+        ),
+    )

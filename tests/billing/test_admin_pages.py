@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -28,6 +29,8 @@ from billing.models import (
     LotUse,
     Order,
     Payment,
+    ReconciliationItem,
+    ReconciliationRun,
     Refund,
     StaffAction,
     Transfer,
@@ -46,7 +49,7 @@ pytestmark = pytest.mark.django_db
 
 MODELS: list[type[models.Model]] = [
     Customer, Order, Payment, UnappliedPayment, Refund, LedgerAccount, Transfer, Lot, LotUse, Hold,
-    InboundEvent, StaffAction, Dispute,
+    InboundEvent, StaffAction, Dispute, ReconciliationRun, ReconciliationItem,
 ]  # fmt: skip
 
 
@@ -91,7 +94,33 @@ def make_everything(staff: Staff, customer: Customer | None = None) -> Customer:
         payload={"a": 1},
         occurred_at=NOW,
     )
+    make_difference(paid)
     return customer
+
+
+def make_difference(payment: Payment) -> ReconciliationItem:
+    """A reconciliation that left something about a payment."""
+    run = ReconciliationRun.objects.create(
+        rail="card",
+        since=NOW - timedelta(days=2),
+        until=NOW,
+        outcome="differences",
+        started_at=NOW,
+        finished_at=NOW,
+        found_count=1,
+        left_count=1,
+    )
+    return ReconciliationItem.objects.create(
+        run=run,
+        kind="payment_amount_differs",
+        subject=payment.external_id,
+        detail="Stripe took another amount than we booked.",
+        ours="$5.99",
+        theirs="$5.00",
+        is_safe=False,
+        remedy="Book the difference.",
+        state="left",
+    )
 
 
 def make_claim() -> disputes.Claim:
@@ -160,6 +189,7 @@ def test_the_first_page_says_what_needs_attention(staff: Staff) -> None:
     assert "1 Orders paid, not delivered" in text
     assert "1 Unapplied payments" in text
     assert "1 Disputes to answer evidence due 2026-11-20" in text
+    assert "1 Differences with providers differences found at 2026-11-20 12:00 UTC" in text
     assert "Latest payments" in text
     assert "Granted credits" in text
 
@@ -266,6 +296,7 @@ def test_the_houses_accounts_show_their_sum_and_lead_to_their_transfers(staff: S
         ("inboundevent", lambda payment: f"evt_{payment.pk}"),
         ("staffaction", lambda payment: payment.customer.email),
         ("dispute", lambda payment: payment.customer.email),
+        ("reconciliationitem", lambda payment: payment.external_id),
     ],
 )
 def test_searching_finds_it_by_address_id_and_reference(

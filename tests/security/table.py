@@ -95,7 +95,10 @@ _READ = Entry(For.CALLER)
 PORTAL: dict[str, Entry] = {
     "": _PUBLIC,
     "favicon.ico": _PUBLIC,
+    "health": _PUBLIC,
     "healthz": _PUBLIC,
+    "ready": _PUBLIC,
+    "metrics": _PUBLIC,
     "api/schema": _PUBLIC,
     "api/docs": _PUBLIC,
     "api/webhooks/stripe": Entry(For.PROVIDER, reads=False),
@@ -231,6 +234,16 @@ ADMIN: dict[str, Entry] = {
     "admin/billing/inboundevent/<path:object_id>/handle-again/": _act(
         _object(lambda world: world.event.pk)
     ),
+    "admin/billing/reconciliationrun/run-now/": _act(_nothing, rail="card", since="2026-01-01"),
+    "admin/billing/reconciliationrun/<path:object_id>/repair-safe/": _act(
+        _object(lambda world: world.difference.run_id)
+    ),
+    "admin/billing/reconciliationrun/<path:object_id>/csv/": Entry(
+        For.STAFF, _object(lambda world: world.difference.run_id)
+    ),
+    "admin/billing/reconciliationitem/<path:object_id>/repair/": _act(
+        _object(lambda world: world.difference.pk)
+    ),
     "admin/billing/ledgeraccount/<path:object_id>/statement/": Entry(
         For.STAFF, _object(lambda world: world.account.pk)
     ),
@@ -265,6 +278,8 @@ ROWS: dict[str, Callable[[World], object]] = {
     "billing/unappliedpayment": lambda world: world.stray.pk,
     "billing/refund": lambda world: world.refund.pk,
     "billing/dispute": lambda world: world.dispute.pk,
+    "billing/reconciliationrun": lambda world: world.difference.run_id,
+    "billing/reconciliationitem": lambda world: world.difference.pk,
     "djstripe/customer": lambda _: "cus_veravictim",
 }
 

@@ -35,6 +35,8 @@ from billing.models import (
     Order,
     Payment,
     RailCustomer,
+    ReconciliationItem,
+    ReconciliationRun,
     Refund,
     StaffAction,
     Subscription,
@@ -85,6 +87,7 @@ class World:
     second_hold: Hold
     account: LedgerAccount
     event: InboundEvent
+    difference: ReconciliationItem
     action: StaffAction
     staff: User
     subscription: Subscription
@@ -183,6 +186,7 @@ def build() -> World:
         second_hold=holds.reserve(customer, Money(1_000, CREDIT)),
         account=account,
         event=_event(),
+        difference=_difference(payment),
         action=_staff_action(staff, customer),
         staff=staff,
         subscription=subscription,
@@ -281,6 +285,18 @@ def _event() -> InboundEvent:
         occurred_at=clock.now(),
     )
     return InboundEvent.objects.get(external_id="evt_veravictim")
+
+
+def _difference(payment: Payment) -> ReconciliationItem:
+    now = clock.now()
+    run = ReconciliationRun.objects.create(
+        rail="card", since=now - timedelta(days=1), until=now, outcome="differences",
+        started_at=now, finished_at=now, found_count=1, left_count=1,
+    )  # fmt: skip
+    return ReconciliationItem.objects.create(
+        run=run, kind="payment_amount_differs", subject=payment.external_id, detail="It differs.",
+        ours=str(payment.amount), theirs="$1.00", is_safe=True, remedy="Book it.", state="left",
+    )  # fmt: skip
 
 
 def _staff_action(staff: User, customer: Customer) -> StaffAction:
