@@ -322,6 +322,7 @@ EXPANDABLE[KIND] = {
     "pending_setup_intent": ref("setup_intent"),
     "schedule": ref("subscription_schedule"),
 }
+EXPANDABLE[subscription_docs.ITEM] = {"discounts": EXPANDABLE[KIND]["discounts"]}
 EXPANDABLE["plan"] = {"product": ref("product")}
 EXPANDABLE.setdefault("customer", {})["subscriptions"] = of_customer
 

@@ -21,6 +21,7 @@ MIRRORED = {
     models.Coupon: "/v1/coupons",
     models.Customer: "/v1/customers",
     models.Dispute: "/v1/disputes",
+    models.Invoice: "/v1/invoices",
     models.PaymentIntent: "/v1/payment_intents",
     models.PaymentMethod: "/v1/payment_methods",
     models.Price: "/v1/prices",
@@ -28,6 +29,8 @@ MIRRORED = {
     models.PromotionCode: "/v1/promotion_codes",
     models.Refund: "/v1/refunds",
     models.Session: "/v1/checkout/sessions",
+    models.Subscription: "/v1/subscriptions",
+    models.SubscriptionSchedule: "/v1/subscription_schedules",
 }
 
 
