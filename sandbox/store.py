@@ -39,7 +39,17 @@ CREATE INDEX IF NOT EXISTS objects_by_lookup_key
     ON objects (kind, json_extract(data, '$.lookup_key'));
 
 CREATE INDEX IF NOT EXISTS objects_by_invoice ON objects (kind, json_extract(data, '$.invoice'));
-CREATE INDEX IF NOT EXISTS objects_by_due ON objects (kind, json_extract(private, '$.due_at'));
+CREATE INDEX IF NOT EXISTS objects_by_subscription
+    ON objects (kind, json_extract(data, '$.parent.subscription_details.subscription'));
+CREATE INDEX IF NOT EXISTS objects_by_due
+    ON objects (kind, json_extract(private, '$.due_at'))
+    WHERE json_extract(private, '$.due_at') IS NOT NULL;
+CREATE INDEX IF NOT EXISTS objects_by_balance_due
+    ON objects (kind, json_extract(private, '$.balance_due_at'))
+    WHERE json_extract(private, '$.balance_due_at') IS NOT NULL;
+CREATE INDEX IF NOT EXISTS objects_by_expiry
+    ON objects (kind, json_extract(data, '$.expires_at'))
+    WHERE json_extract(data, '$.status') = 'open';
 
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 

@@ -37,8 +37,10 @@ def next_moment(tx: Tx) -> int | None:
 
 
 def _moments(tx: Tx) -> Iterator[int | None]:
+    # Conditions as in the store's partial indexes: this is asked before every change.
+    still_open = "json_extract(data, '$.status') = 'open'"
+    yield _least(tx, sessions.KIND, "json_extract(data, '$.expires_at')", still_open)
     status = "json_extract(data, '$.status') = ?"
-    yield _least(tx, sessions.KIND, "json_extract(data, '$.expires_at')", status, "open")
     yield _least(tx, "charge", "json_extract(private, '$.balance_due_at')")
     due_by = "json_extract(data, '$.evidence_details.due_by') + 1"
     yield _least(tx, "dispute", due_by, status, disputes.CHARGEBACK[0])
@@ -50,7 +52,8 @@ def _moments(tx: Tx) -> Iterator[int | None]:
 
 def _least(tx: Tx, kind: str, moment: str, where: str = "1", *args: str) -> int | None:
     rows = tx.rows(
-        f"SELECT min({moment}) FROM objects WHERE kind = ? AND NOT deleted AND {where}",
+        f"SELECT min({moment}) FROM objects "
+        f"WHERE kind = ? AND {moment} IS NOT NULL AND {where} AND NOT deleted",
         (kind, *args),
     )
     return None if rows[0][0] is None else math.ceil(rows[0][0])
