@@ -16,6 +16,8 @@ from django.db import DatabaseError, connection
 from django.db.models import QuerySet
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
+from billing_project.operations import liveness
+from billing_project.operations.watchman import Watchman
 from common import clock
 
 logger = logging.getLogger(__name__)
@@ -56,13 +58,16 @@ class SingleScheduler(DatabaseScheduler):  # type: ignore[misc]
         # A connection of its own: the shared one is closed whenever it is old.
         self._lock_connection = connection.copy()
         self._is_holder = False
+        self._watchman = Watchman()
         self._last_tick = clock.now()
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Ring what is due and say when to come again; the one that waits just comes again."""
         if not self._holds_the_lock():
+            liveness.touch("beat")
             return RETRY_SECONDS
+        self._watchman.tick()
         now = clock.now()
         if now < self._last_tick - PUT_BACK:
             self._begin_again()

@@ -21,6 +21,9 @@ def _keep_our_logs(**_: object) -> None:
 def _check_before_work(**_: object) -> None:
     """A worker starts only on a database that this code fits."""
     startup.check(startup.SERVING_TAG)
+    from billing_project.operations import listeners
+
+    listeners.connect_worker()
 
 
 startup.check()

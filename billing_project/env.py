@@ -184,6 +184,33 @@ def require_loopback(name: str, hosts: list[str]) -> None:
             raise ConfigurationError(name, f"{host!r} is not this machine, as SANDBOX=1 demands")
 
 
+def secret(name: str, *, longest_guess: int) -> str:
+    """A secret of ours, or empty; one that could be guessed is refused."""
+    value = text(name, "")
+    if value and len(value) <= longest_guess:
+        raise ConfigurationError(name, f"is too short; take more than {longest_guess} characters")
+    return value
+
+
+def emails(name: str) -> list[str]:
+    """A comma-separated list of mail addresses."""
+    found = words(name)
+    for address in found:
+        if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address):
+            raise ConfigurationError(name, f"{address!r} is not a mail address")
+    return found
+
+
+def dsn(name: str) -> str:
+    """Where errors are reported to, https://key@host/project, or empty."""
+    value = text(name, "")
+    parts = _split(name, value)
+    is_good = parts.scheme in {"http", "https"} and parts.username and parts.hostname
+    if value and not (is_good and parts.path.strip("/")):
+        raise ConfigurationError(name, "is not an address like https://key@host/project")
+    return value
+
+
 def stripe_key(name: str, kind: str, default: str, *, sandbox: bool) -> str:
     """A Stripe key of that kind (``sk`` takes restricted keys too) or empty."""
     value = text(name, default)

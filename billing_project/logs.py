@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import logging
 import logging.config
-import re
 from typing import Any
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-# Keys of providers, bearer tokens and passwords in addresses, wherever they turn up.
-_SECRET = re.compile(
-    r"(?P<keep>\b(?:sk|rk)_(?:test|live)_|\bwhsec_|\bbp_(?:test|live)_|\bBearer\s+)[^\s\"',;]+"
-    r"|(?P<address>://[^/\s:@]*:)[^\s@/]+(?=@)"
-)
-_SECRET_NAMES = frozenset({"password", "secret", "token", "authorization", "cookie", "api_key"})
+from billing_project import redaction
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Replace secrets by ``***`` in every text of the line."""
-    for name, value in event.items():
-        if name.lower() in _SECRET_NAMES:
-            event[name] = "***"
-        elif isinstance(value, str):
-            event[name] = _SECRET.sub(r"\g<keep>\g<address>***", value)
+    for name, found in event.items():
+        if not name.startswith("_"):  # structlog's own
+            event[name] = redaction.field(name, found)
     return event
 
 

@@ -11,6 +11,7 @@ from csp.middleware import CSPMiddleware, PolicyParts
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from billing_project.operations import metrics
 from common import ids
 
 logger = structlog.get_logger("portal.request")
@@ -43,12 +44,14 @@ class RequestLogMiddleware:
         started = time.perf_counter()
         response = self.get_response(request)
         response["X-Request-ID"] = request_id
+        seconds = time.perf_counter() - started
+        metrics.observe_request(request, response, seconds)
         logger.info(
             "request",
             method=request.method,
             path=request.path,  # without the query, which may carry tokens
             status=response.status_code,
-            duration_ms=round((time.perf_counter() - started) * 1000, 1),
+            duration_ms=round(seconds * 1000, 1),
         )
         return response
 

@@ -62,6 +62,7 @@ INSTALLED_APPS = [
     "accounts",
     "billing",
     "billing_project",
+    "billing_project.operations",
 ]
 
 MIDDLEWARE = [
@@ -207,7 +208,8 @@ EMAIL_SUBJECT_PREFIX = ""
 # The sandbox has no certificate; everything else is served over TLS only.
 _TLS = not SANDBOX and not DEBUG
 SECURE_SSL_REDIRECT = _TLS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+# Asked on this machine or in its network; what is not for everybody is kept in other ways.
+SECURE_REDIRECT_EXEMPT = [r"^(healthz?|ready|metrics)$"]
 SECURE_HSTS_SECONDS = 31_536_000 if _TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _TLS
 SECURE_HSTS_PRELOAD = _TLS
@@ -327,6 +329,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "check": {"task": "billing.check_ledger", "schedule": crontab(hour=4, minute=10)},
     "api_answers": {"task": "common.purge_idempotency_keys", "schedule": crontab(minute=41)},
     "sessions": {"task": "common.purge_sessions", "schedule": crontab(hour=5, minute=10)},
+    "heartbeat": {"task": "operations.beat", "schedule": timedelta(minutes=1)},
+    "watch": {"task": "operations.watch", "schedule": timedelta(minutes=5)},
 }
 
 # --- What is sold, and policies ----------------------------------------------------------------
@@ -357,6 +361,32 @@ STRIPE_LIVE_MODE = "_live_" in STRIPE_SECRET_KEY
 STRIPE_API_VERSION = "2026-08-26.dahlia"
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 DJSTRIPE_SUBSCRIBER_MODEL = "accounts.Customer"
+
+# --- Operations (docs/runbooks/operations.md) ---------------------------------------------------
+
+METRICS_TOKEN = env.secret("METRICS_TOKEN", longest_guess=15)
+ALERT_EMAILS = env.emails("ALERT_EMAILS")
+ALERT_TELEGRAM_BOT_TOKEN = env.text("ALERT_TELEGRAM_BOT_TOKEN", "")
+ALERT_TELEGRAM_CHAT_ID = env.text("ALERT_TELEGRAM_CHAT_ID", "")
+ALERT_TELEGRAM_URL = env.url(
+    "ALERT_TELEGRAM_URL", SANDBOX_URL if SANDBOX else "https://api.telegram.org"
+)
+# More refunds than this share of a day's payments, once there are that many of them.
+ALERT_REFUND_PERCENT = env.integer("ALERT_REFUND_PERCENT", 20, minimum=1, maximum=100)
+ALERT_REFUND_COUNT = env.integer("ALERT_REFUND_COUNT", 10, minimum=1)
+ALERT_INBOX_MINUTES = env.integer("ALERT_INBOX_MINUTES", 15, minimum=1)
+ALERT_DELIVERY_MINUTES = env.integer("ALERT_DELIVERY_MINUTES", 10, minimum=1)
+ALERT_OUTGOING_MINUTES = env.integer("ALERT_OUTGOING_MINUTES", 60, minimum=1)
+ALERT_WORKER_MINUTES = env.integer("ALERT_WORKER_MINUTES", 5, minimum=2)
+SENTRY_DSN = env.dsn("SENTRY_DSN")
+SENTRY_ENVIRONMENT = env.text("SENTRY_ENVIRONMENT", "sandbox" if SANDBOX else "production")
+if SANDBOX:
+    env.require_loopback("ALERT_TELEGRAM_URL", [env.host_of(ALERT_TELEGRAM_URL)])
+    env.require_loopback("SENTRY_DSN", [env.host_of(SENTRY_DSN)] if SENTRY_DSN else [])
+if SENTRY_DSN:
+    from billing_project import error_reports
+
+    error_reports.start(SENTRY_DSN, environment=SENTRY_ENVIRONMENT)
 
 # --- Logs ---------------------------------------------------------------------------------------
 

@@ -2,16 +2,13 @@
 
 from django.conf import settings
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseRedirect
 from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-
-def alive(_request: HttpRequest) -> HttpResponse:
-    """For load balancers: this process answers (it says nothing of the database)."""
-    return HttpResponse("ok\n", content_type="text/plain")
+from billing_project.operations import views as operations
 
 
 def favicon(_request: HttpRequest) -> HttpResponseRedirect:
@@ -22,7 +19,10 @@ def favicon(_request: HttpRequest) -> HttpResponseRedirect:
 urlpatterns = [
     path("", RedirectView.as_view(url="/billing/"), name="home"),
     path("favicon.ico", favicon, name="favicon"),
-    path("healthz", alive, name="alive"),
+    path("health", operations.health, name="health"),
+    path("healthz", operations.health, name="alive"),
+    path("ready", operations.ready, name="ready"),
+    path("metrics", operations.scrape, name="metrics"),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("settings/", include("accounts.urls")),

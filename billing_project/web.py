@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 
 from billing_project import env, logs, ports, startup
+from billing_project.operations import metrics
+from billing_project.paths import VAR_DIR
 
 
 def main() -> None:
@@ -15,6 +17,8 @@ def main() -> None:
         workers = env.integer("WEB_WORKERS", 2, minimum=1, maximum=64)
         threads = env.integer("WEB_THREADS", 4, minimum=1, maximum=256)
     from django.conf import settings
+
+    metrics.share_between_workers(VAR_DIR / "run" / f"metrics-{settings.PORT}")
     from django.db import connections
     from granian.constants import Interfaces
     from granian.server import Server

@@ -1,0 +1,103 @@
+"""What counts as wrong: each condition has a name that stays and a sentence of today's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+
+from billing.models import Payment, Refund
+from billing_project.operations import backlog, readings, redis_health
+from billing_project.operations.backlog import Waiting
+from billing_project.operations.stored_metrics import first_id
+
+DAY = timedelta(days=1)
+
+
+def present() -> dict[str, str]:
+    """Everything that is wrong now, by name. Figures only: no customer is named."""
+    found = {name: condition() for name, condition in CONDITIONS.items()}
+    return {name: sentence for name, sentence in found.items() if sentence}
+
+
+def _refund_rate() -> str:
+    since = first_id(datetime.now(UTC) - DAY)
+    payments = Payment.objects.filter(pk__gte=since).count()
+    refunds = Refund.objects.filter(pk__gte=since).count()
+    if refunds < settings.ALERT_REFUND_COUNT:
+        return ""
+    percent = settings.ALERT_REFUND_PERCENT
+    if refunds * 100 <= percent * payments:
+        return ""
+    return f"{refunds} refunds for {payments} payments in 24 hours, more than {percent} %."
+
+
+def _inbox() -> str:
+    waiting = backlog.events()
+    return _late(waiting, settings.ALERT_INBOX_MINUTES, "provider events are not handled")
+
+
+def _deliveries() -> str:
+    waiting = backlog.deliveries()
+    return _late(waiting, settings.ALERT_DELIVERY_MINUTES, "paid orders are not delivered")
+
+
+def _outgoing() -> str:
+    waiting = backlog.outgoing()
+    return _late(
+        waiting,
+        settings.ALERT_OUTGOING_MINUTES,
+        "refunds or ended subscriptions have not reached their provider",
+    )
+
+
+def _ledger() -> str:
+    checked = readings.last(readings.LEDGER)
+    if checked is None or checked.value == 0:
+        return ""
+    return f"The ledger does not add up: {checked.value} differences. Run manage.py check_ledger."
+
+
+def _reconciliation() -> str:
+    left = backlog.differences_left()
+    if not left:
+        return ""
+    rails = ", ".join(f"{rail} {count}" for rail, count in left.items())
+    return f"Reconciliation left differences for somebody to look at: {rails}."
+
+
+def _redis() -> str:
+    if redis_health.answers():
+        return ""
+    return "Redis does not answer: jobs are not rung for, and limits are not counted."
+
+
+def _worker() -> str:
+    beaten = readings.last(readings.HEARTBEAT)
+    if beaten is None or beaten.age <= readings.longest_silence():
+        return ""
+    return f"No worker has been heard for {settings.ALERT_WORKER_MINUTES} minutes."
+
+
+def _late(waiting: list[Waiting], minutes: int, words: str) -> str:
+    limit = timedelta(minutes=minutes)
+    late = [one for one in waiting if one.oldest > limit]
+    if not late:
+        return ""
+    rails = ", ".join(f"{one.rail} {one.count}" for one in late)
+    oldest = int(backlog.oldest(late).total_seconds() // 60)
+    return f"{words[0].upper()}{words[1:]} ({rails}); the oldest waits for {oldest} minutes."
+
+
+# The names are kept with each alert and shown in its messages.
+CONDITIONS: dict[str, Callable[[], str]] = {
+    "refund rate": _refund_rate,
+    "stuck inbox": _inbox,
+    "failed deliveries": _deliveries,
+    "calls not sent": _outgoing,
+    "ledger drift": _ledger,
+    "provider drift": _reconciliation,
+    "redis down": _redis,
+    "worker silent": _worker,
+}
