@@ -18,7 +18,7 @@ def start_of(anchor_at: datetime, interval: str, number: int, zone: ZoneInfo) ->
     day of a month that is too short: the 31st comes back after February.
     """
     if interval == Interval.DAYS_30:
-        return (anchor_at + number * THIRTY_DAYS).astimezone(UTC)
+        return anchor_at.astimezone(UTC) + number * THIRTY_DAYS
     return add_months(anchor_at, number * LENGTH_MONTHS[Interval(interval)], zone)
 
 
@@ -35,7 +35,7 @@ def add_months(anchor_at: datetime, months: int, zone: ZoneInfo) -> datetime:
 def number_at(anchor_at: datetime, interval: str, at: datetime, zone: ZoneInfo) -> int:
     """Which period holds ``at``: start of it <= at < start of the next. Negative before 0."""
     if interval == Interval.DAYS_30:
-        return (at - anchor_at) // THIRTY_DAYS
+        return (at.astimezone(UTC) - anchor_at.astimezone(UTC)) // THIRTY_DAYS
     local, anchor = at.astimezone(zone), anchor_at.astimezone(zone)
     months = (local.year - anchor.year) * 12 + local.month - anchor.month
     guess = months // LENGTH_MONTHS[Interval(interval)]

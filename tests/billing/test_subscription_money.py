@@ -1,0 +1,615 @@
+"""The money of subscriptions that a rail bills: where it lies, when it is earned, how it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from billing import selectors
+from billing.models import (
+    Dispute,
+    DisputeState,
+    Order,
+    Payment,
+    PeriodKind,
+    Subscription,
+    SubscriptionPeriod,
+    SubscriptionStatus,
+    Transfer,
+)
+from billing.money import USD
+from billing.services import (
+    cancellations,
+    disputes,
+    payments,
+    plan_changes,
+    refunds,
+    renewals,
+    subscription_periods,
+    subscriptions,
+)
+from billing.services.charges import Charge, Reason, Term
+from billing.services.disputes import Claim
+from billing.services.rails import RefundAnswer
+from common import clock
+from common.clock import FrozenClock
+from tests.billing.fakes import FakeRenewingRail
+from tests.billing.prepaid import balance_of, differences, stretches
+from tests.factories import NOW, make_customer
+
+pytestmark = pytest.mark.django_db
+
+DAY = timedelta(days=1)
+MONTH = 30 * DAY  # from 20 November to 20 December
+BASIC, PREMIUM = 29_99, 99_99
+
+
+@pytest.fixture(autouse=True)
+def rail(renewing_rail: FakeRenewingRail) -> FakeRenewingRail:
+    """The only rail there is."""
+    return renewing_rail
+
+
+@pytest.fixture(autouse=True)
+def now(rail: FakeRenewingRail) -> Iterator[FrozenClock]:
+    with clock.frozen(NOW) as frozen:
+        yield frozen
+
+
+@pytest.fixture(autouse=True)
+def _books_add_up(now: FrozenClock) -> Iterator[None]:
+    yield
+    assert differences() == []
+
+
+def subscribed(rail: FakeRenewingRail, plan: str = "basic", **paid: int) -> Subscription:
+    order = subscriptions.start(make_customer(), plan, "month", rail="card")
+    return rail.pay(order, **paid)
+
+
+def payment_of(subscription: Subscription, number: int = 0) -> Payment:
+    """Its payments in the order they came."""
+    return Payment.objects.filter(customer=subscription.customer).order_by("pk")[number]
+
+
+def told(subscription: Subscription, **changes: object) -> Charge:
+    """What the rail would report of the subscription's first invoice."""
+    term = Term(
+        rail="card",
+        subscription_id=subscription.external_id,
+        invoice_id="in_told",
+        reason=Reason.RENEWAL,
+        plan_slug=subscription.plan_slug,
+        interval=subscription.interval,
+        price_minor=subscription.price_minor,
+        asset=USD,
+        starts_at=subscription.period_ends_at,
+        ends_at=subscription.period_ends_at + MONTH,
+        anchor_at=subscription.anchor_at,
+        is_trial=False,
+        order_id=None,
+    )
+    term = replace(term, **changes)  # type: ignore[arg-type]
+    return Charge(
+        rail="card",
+        external_id=f"pi_{term.invoice_id}",
+        asset=USD,
+        amount_minor=BASIC,
+        subtotal_minor=BASIC,
+        discount_minor=0,
+        tax_minor=0,
+        occurred_at=clock.now(),
+        customer=subscription.customer,
+        order_id=None,
+        term=term,
+    )
+
+
+def earn() -> int:
+    """Book all that is earned by now; returns what sales have."""
+    while subscription_periods.recognise_due():
+        pass
+    return balance_of("sales", USD)
+
+
+def deferred() -> int:
+    return balance_of("deferred", USD)
+
+
+def refunded(
+    payment: Payment, amount_minor: int | None = None, *, forced: bool = False
+) -> RefundAnswer:
+    refund = refunds.request(payment.pk, reason="asked", amount_minor=amount_minor, forced=forced)
+    refunds.send(refund.pk)
+    refund.refresh_from_db()
+    return RefundAnswer(refund.external_id or "", refund.state)
+
+
+def upgraded(subscription: Subscription, plan: str = "premium", interval: str = "month") -> None:
+    quote = plan_changes.quote(subscription.customer, plan, interval)
+    plan_changes.confirm(subscription.customer, quote.token, placed_by=None)
+    subscription.refresh_from_db()
+
+
+def plan_of(subscription: Subscription) -> str:
+    return selectors.entitlements(subscription.customer).plan.slug
+
+
+# -- settling -------------------------------------------------------------------------------------
+
+
+def test_the_net_is_deferred_and_the_tax_is_tax(rail: FakeRenewingRail) -> None:
+    rail.tax_bps = 19_00
+
+    subscription = subscribed(rail, discount_minor=9_99)
+
+    assert (deferred(), balance_of("tax", USD)) == (20_00, 3_80)
+    assert stretches(subscription.customer)[0].cost_minor == 20_00
+
+
+def test_settling_the_same_charge_again_changes_nothing(rail: FakeRenewingRail) -> None:
+    subscription = subscribed(rail)
+    charge = told(subscription)
+    payments.settle(charge)
+    before = Transfer.objects.count(), Order.objects.count(), SubscriptionPeriod.objects.count()
+
+    payments.settle(charge)
+
+    assert before == (
+        Transfer.objects.count(),
+        Order.objects.count(),
+        SubscriptionPeriod.objects.count(),
+    )
+
+
+def test_a_renewal_is_an_order_of_its_own_and_never_credits(rail: FakeRenewingRail) -> None:
+    subscription = subscribed(rail)
+
+    payment = payments.settle(told(subscription))
+
+    assert payment.order is not None
+    assert (payment.order.product_kind, payment.order.external_id) == ("plan", "in_told")
+    assert selectors.wallet(subscription.customer) is None
+    assert deferred() == 2 * BASIC
+
+
+def test_a_renewal_for_time_that_is_paid_already_is_unapplied(
+    rail: FakeRenewingRail, settings: object
+) -> None:
+    settings.UNAPPLIED_POLICY = "hold"  # type: ignore[attr-defined]
+    subscription = subscribed(rail)
+    payments.settle(told(subscription))
+
+    payment = payments.settle(
+        told(subscription, invoice_id="in_again", starts_at=subscription.period_ends_at)
+    )
+
+    assert payment.order is None
+    assert payment.unapplied_reason == "That time of the subscription is paid already."
+    assert len(stretches(subscription.customer)) == 2
+    refunded(payment)
+    assert balance_of("clearing:card", USD) == -2 * BASIC
+
+
+def test_money_of_a_stranger_for_a_subscription_is_not_its_time(
+    rail: FakeRenewingRail, settings: object
+) -> None:
+    settings.UNAPPLIED_POLICY = "hold"  # type: ignore[attr-defined]
+    subscription = subscribed(rail)
+
+    payment = payments.settle(replace(told(subscription), customer=make_customer()))
+
+    assert payment.order is None
+    assert len(stretches(subscription.customer)) == 1
+
+
+def test_a_second_subscription_is_kept_flagged_and_refundable(rail: FakeRenewingRail) -> None:
+    customer = make_customer()
+    first, second = [subscriptions.start(customer, "basic", "month", rail="card") for _ in "ab"]
+
+    kept, duplicate = rail.pay(first), rail.pay(second)
+
+    assert (kept.is_duplicate, duplicate.is_duplicate) == (False, True)
+    refunded(Payment.objects.get(order=second))
+    duplicate.refresh_from_db()
+    kept.refresh_from_db()
+    assert (duplicate.status, kept.status) == (SubscriptionStatus.ENDED, SubscriptionStatus.ACTIVE)
+    cancellations.stop(duplicate.pk)
+    assert ("stop", duplicate.external_id) in rail.calls
+
+
+def test_a_trial_costs_nothing_and_is_not_given_twice(
+    rail: FakeRenewingRail, settings: object, now: FrozenClock
+) -> None:
+    from billing import catalogue
+
+    settings.CATALOGUE = catalogue.load({"BASIC_TRIAL_DAYS": "14"})  # type: ignore[attr-defined]
+    subscription = subscribed(rail)
+
+    (trial,) = stretches(subscription.customer)
+    assert (trial.kind, trial.ends_at, trial.cost_minor) == (PeriodKind.TRIAL, NOW + 14 * DAY, 0)
+    assert plan_of(subscription) == "basic"
+    assert not Payment.objects.exists()
+    now.at = trial.ends_at
+    renewed = rail.renew(subscription)
+    assert renewed.status == SubscriptionStatus.ACTIVE
+    assert deferred() == BASIC
+    rail.delete(renewed)
+    order = subscriptions.start(subscription.customer, "basic", "month", rail="card")
+    assert order.recurring == {"interval": "month", "trial_days": 0}
+
+
+def test_a_period_that_a_code_made_free_is_delivered_without_a_payment(
+    rail: FakeRenewingRail,
+) -> None:
+    subscription = subscribed(rail, discount_minor=BASIC)
+
+    (free,) = stretches(subscription.customer)
+    assert (free.kind, free.cost_minor, plan_of(subscription)) == (PeriodKind.FREE, 0, "basic")
+    assert not Payment.objects.exists()
+    assert free.order is not None
+    assert free.order.total.amount_minor == 0
+
+
+def test_a_free_period_is_delivered_once(rail: FakeRenewingRail) -> None:
+    subscription = subscribed(rail)
+    term = told(subscription).term
+    assert term is not None
+    price = subscription.price
+
+    first = renewals.settle_free(None, term, list_price=price, occurred_at=NOW)
+    second = renewals.settle_free(None, term, list_price=price, occurred_at=NOW)
+
+    assert first is not None
+    assert second is None
+    assert len(stretches(subscription.customer)) == 2
+
+
+# -- earning --------------------------------------------------------------------------------------
+
+
+def test_it_is_earned_by_the_second_and_cumulative_to_the_cent(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscribed(rail)
+    booked = []
+    for day in range(1, 31):
+        now.at = NOW + day * DAY
+        booked.append(earn())
+
+    assert booked == [BASIC * day // 30 for day in range(1, 31)]
+    assert deferred() == 0
+
+
+def test_days_that_nobody_booked_are_booked_at_once(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscription = subscribed(rail)
+    now.at = subscription.period_ends_at + 3 * DAY
+
+    assert subscription_periods.recognise_due() == 1
+    assert subscription_periods.recognise_due() == 0
+
+    assert balance_of("sales", USD) == BASIC
+
+
+def test_nothing_is_booked_more_than_once_a_day(rail: FakeRenewingRail, now: FrozenClock) -> None:
+    subscribed(rail)
+    now.move(DAY)
+    assert subscription_periods.recognise_due() == 1
+    now.move(timedelta(hours=23))
+
+    assert subscription_periods.recognise_due() == 0
+
+
+# -- changing the plan ----------------------------------------------------------------------------
+
+
+def test_an_upgrade_carries_what_is_unearned_to_the_new_plan(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscription = subscribed(rail)
+    now.move(10 * DAY)
+    upgraded(subscription)
+
+    first, second = stretches(subscription.customer)
+    earned = BASIC // 3
+    assert (first.carried_out_minor, first.carried_to) == (BASIC - earned, second)
+    assert second.cost_minor == payment_of(subscription, 1).net_minor + BASIC - earned
+    assert deferred() == BASIC + payment_of(subscription, 1).net_minor
+    now.at = subscription.period_ends_at
+    assert earn() == BASIC + payment_of(subscription, 1).net_minor
+    assert deferred() == 0
+
+
+def test_an_upgrade_to_a_year_begins_a_year(rail: FakeRenewingRail, now: FrozenClock) -> None:
+    subscription = subscribed(rail)
+    now.move(10 * DAY)
+
+    upgraded(subscription, "premium", "year")
+
+    year = stretches(subscription.customer)[-1]
+    assert (year.starts_at, year.ends_at) == (now.at, now.at.replace(year=now.at.year + 1))
+
+
+# -- refunds --------------------------------------------------------------------------------------
+
+
+def test_a_refund_of_what_is_unearned_ends_it_and_stops_the_rail(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    rail.tax_bps = 20_00
+    subscription = subscribed(rail)
+    now.move(15 * DAY)
+
+    answer = refunded(payment_of(subscription))
+
+    subscription.refresh_from_db()
+    assert answer.state == "succeeded"
+    assert (subscription.status, plan_of(subscription)) == (SubscriptionStatus.ENDED, "free")
+    assert subscription.stop_requested_at is not None
+    assert payment_of(subscription).refunded_minor == 18_00  # 15.00 and its tax
+    assert (earn(), deferred()) == (14_99, 0)
+
+
+def test_a_small_refund_leaves_time_and_pace_alone(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscription = subscribed(rail)
+    now.move(10 * DAY)
+
+    refunded(payment_of(subscription), 5_00)
+
+    subscription.refresh_from_db()
+    assert subscription.status == SubscriptionStatus.ACTIVE
+    assert earn() == BASIC // 3
+    now.at = subscription.period_ends_at
+    assert (earn(), deferred()) == (BASIC - 5_00, 0)
+
+
+def test_a_forced_refund_takes_what_was_earned_too(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscription = subscribed(rail)
+    now.move(20 * DAY)
+    earn()
+
+    refunded(payment_of(subscription), BASIC, forced=True)
+
+    assert (earn(), deferred(), balance_of("clearing:card", USD)) == (0, 0, 0)
+
+
+def test_a_refund_after_the_time_was_used_ends_nothing(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscription = subscribed(rail)
+    now.at = subscription.period_ends_at
+    rail.renew(subscription)
+    earn()
+
+    refunded(payment_of(subscription), BASIC, forced=True)
+
+    subscription.refresh_from_db()
+    assert subscription.status == SubscriptionStatus.ACTIVE
+    assert plan_of(subscription) == "basic"
+
+
+def test_while_a_refund_of_the_rest_is_on_its_way_access_is_shut(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscription = subscribed(rail)
+    now.move(DAY)
+    refund = refunds.request(payment_of(subscription).pk, reason="asked")
+
+    shut = plan_of(subscription)
+    refunds.record(refund.pk, RefundAnswer("re_1", "failed", "no"))
+
+    subscription.refresh_from_db()
+    assert (shut, plan_of(subscription)) == ("free", "basic")
+    assert subscription.frozen_by == []
+
+
+def test_a_booked_refund_that_fails_gives_time_and_money_back(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscription = subscribed(rail)
+    now.move(DAY)
+    refund = refunds.request(payment_of(subscription).pk, reason="asked")
+    refunds.record(refund.pk, RefundAnswer("re_1", "succeeded"))
+    now.move(DAY)
+
+    refunds.record(refund.pk, RefundAnswer("re_1", "failed", "bounced"))
+
+    subscription.refresh_from_db()
+    assert plan_of(subscription) == "basic"
+    assert subscription.access_ends_at == subscription.period_ends_at == NOW + MONTH
+    now.at = NOW + MONTH
+    assert (earn(), deferred()) == (BASIC, 0)
+
+
+def test_refunding_the_first_payment_of_an_upgraded_one_takes_carried_money(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscription = subscribed(rail)
+    now.move(15 * DAY)
+    upgraded(subscription)
+    first, second = payment_of(subscription), payment_of(subscription, 1)
+    earn()
+
+    refunded(first, 10_00)
+
+    assert [period.refunded_minor for period in stretches(subscription.customer)] == [0, 10_00]
+    assert plan_of(subscription) == "premium"
+    assert deferred() == second.amount_minor + BASIC - BASIC // 2 - 10_00
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_both_payments_of_an_upgraded_one_can_go_back_whole(
+    rail: FakeRenewingRail, now: FrozenClock, order: tuple[int, int]
+) -> None:
+    subscription = subscribed(rail)
+    now.move(10 * DAY)
+    upgraded(subscription)
+    now.move(5 * DAY)
+    earn()
+
+    for number in order:
+        payment = payment_of(subscription, number)
+        refunded(payment, payment.amount_minor, forced=True)
+
+    assert (earn(), deferred(), balance_of("clearing:card", USD)) == (0, 0, 0)
+
+
+# -- disputes -------------------------------------------------------------------------------------
+
+
+def claim(payment: Payment, state: DisputeState, **changes: int) -> Dispute:
+    """The rail's account of a dispute over the whole payment."""
+    taken = {"withdrawn_minor": payment.amount_minor, "reinstated_minor": 0} | changes
+    told = Claim(
+        external_id=f"dp_{payment.pk}",
+        state=state,
+        provider_status=str(state),
+        reason="fraudulent",
+        amount_minor=payment.amount_minor,
+        withdrawn_minor=taken["withdrawn_minor"],
+        reinstated_minor=taken["reinstated_minor"],
+        fee_minor=15_00,
+        opened_at=NOW,
+        evidence_due_at=None,
+    )
+    return disputes.record(payment.pk, told)
+
+
+def twice(payment: Payment, state: DisputeState, **changes: int) -> None:
+    """Told twice, as rails do; the second time moves nothing."""
+    claim(payment, state, **changes)
+    moved = Transfer.objects.count()
+    claim(payment, state, **changes)
+    assert Transfer.objects.count() == moved
+
+
+def test_an_open_dispute_freezes_access_and_money(rail: FakeRenewingRail, now: FrozenClock) -> None:
+    subscription = subscribed(rail)
+    now.move(10 * DAY)
+    earn()
+
+    twice(payment_of(subscription), DisputeState.OPEN)
+
+    subscription.refresh_from_db()
+    assert (plan_of(subscription), subscription.status) == ("free", SubscriptionStatus.ACTIVE)
+    assert (deferred(), balance_of("sales", USD)) == (0, 0)
+
+
+def test_a_won_dispute_restores_access_and_what_was_earned_meanwhile(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscription = subscribed(rail)
+    now.move(10 * DAY)
+    payment = payment_of(subscription)
+    claim(payment, DisputeState.OPEN)
+    now.move(10 * DAY)
+
+    twice(payment, DisputeState.WON, reinstated_minor=payment.amount_minor)
+
+    subscription.refresh_from_db()
+    assert (plan_of(subscription), subscription.renews) == ("basic", True)
+    assert earn() == BASIC * 2 // 3
+
+
+def test_a_lost_dispute_ends_it_and_stops_the_rail(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscription = subscribed(rail)
+    now.move(10 * DAY)
+    payment = payment_of(subscription)
+    claim(payment, DisputeState.OPEN)
+
+    twice(payment, DisputeState.LOST)
+
+    subscription.refresh_from_db()
+    assert subscription.status == SubscriptionStatus.ENDED
+    assert subscription.stop_requested_at is not None
+    assert (earn(), deferred()) == (0, 0)
+
+
+def test_one_that_is_won_after_it_was_lost_runs_until_its_time_is_over(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscription = subscribed(rail)
+    payment = payment_of(subscription)
+    claim(payment, DisputeState.LOST)
+    cancellations.stop(subscription.pk)
+    now.move(5 * DAY)
+
+    twice(payment, DisputeState.WON, reinstated_minor=payment.amount_minor)
+
+    subscription.refresh_from_db()
+    assert (plan_of(subscription), subscription.renews) == ("basic", False)
+    assert subscription.access_ends_at == NOW + MONTH
+    now.at = NOW + MONTH
+    assert (plan_of(subscription), earn()) == ("free", BASIC)
+
+
+def test_a_dispute_of_an_old_payment_leaves_the_time_that_runs_alone(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscription = subscribed(rail)
+    now.at = subscription.period_ends_at
+    rail.renew(subscription)
+
+    claim(payment_of(subscription), DisputeState.OPEN)
+    claim(payment_of(subscription), DisputeState.LOST)
+
+    subscription.refresh_from_db()
+    assert (plan_of(subscription), subscription.status) == ("basic", SubscriptionStatus.ACTIVE)
+
+
+def test_a_dispute_of_the_first_payment_of_an_upgraded_one(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscription = subscribed(rail)
+    now.move(10 * DAY)
+    upgraded(subscription)
+    payment = payment_of(subscription)
+    earn()
+
+    claim(payment, DisputeState.OPEN)
+    assert differences() == []
+    twice(payment, DisputeState.WON, reinstated_minor=payment.amount_minor)
+
+    assert plan_of(subscription) == "premium"
+    now.at = subscription.period_ends_at
+    assert earn() == BASIC + payment_of(subscription, 1).amount_minor
+
+
+def test_a_dispute_over_more_than_is_left_after_a_refund(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscription = subscribed(rail)
+    payment = payment_of(subscription)
+    refunded(payment, 10_00)
+    payment.refresh_from_db()
+
+    claim(payment, DisputeState.OPEN)
+    claim(payment, DisputeState.LOST)
+
+    assert (deferred(), balance_of("disputed", USD)) == (0, 0)
+    assert balance_of("chargeback_loss", USD) == -10_00
+
+
+# -- at the end -----------------------------------------------------------------------------------
+
+
+def test_a_cancelled_one_ends_with_what_is_paid(rail: FakeRenewingRail, now: FrozenClock) -> None:
+    subscription = subscribed(rail)
+    cancellations.cancel(subscription.customer)
+    ends_at: datetime = subscription.period_ends_at
+    now.at = ends_at - timedelta(seconds=1)
+    before = plan_of(subscription)
+    now.at = ends_at
+
+    assert (before, plan_of(subscription)) == ("basic", "free")
