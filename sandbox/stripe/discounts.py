@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from sandbox.store import Json
 from sandbox.stripe import events, ids, periods
 from sandbox.stripe.context import Context, copied
+from sandbox.stripe.errors import StripeError
 from sandbox.stripe.expand import EXPANDABLE, ref
+from sandbox.stripe.routes import Route
 
 KIND = "discount"
 
@@ -99,24 +101,30 @@ def in_force(discount: Json, at: int) -> bool:
     return discount["end"] is None or at < discount["end"]
 
 
-def move(context: Context, discount: Json, **changed: str | int | None) -> Json:
-    """Change a running discount and tell (``customer.discount.updated``)."""
-    before = copied(discount)
-    discount.update(changed)
-    return events.save_and_tell(context, "customer.discount.updated", discount, before)
-
-
-def finish(context: Context, id: str) -> None:
+def finish(context: Context, id: str) -> Json:
     """Take a discount off its subscription and tell (``customer.discount.deleted``).
 
-    Invoices keep naming it, so it can still be read by them. Ending it twice does nothing.
+    Invoices keep naming it, so it can still be read by them. Ending it twice tells nobody.
     """
-    discount = context.tx.get(KIND, id)
+    gone = {**context.need(KIND, id), "deleted": True}
     private = context.tx.private(KIND, id)
-    if discount is None or private.get("finished"):
-        return
-    context.tx.save_private(KIND, id, {**private, "finished": True})
-    events.emit(context, "customer.discount.deleted", {**discount, "deleted": True})
+    if not private.get("finished"):
+        context.tx.save_private(KIND, id, {**private, "finished": True})
+        events.emit(context, "customer.discount.deleted", gone)
+    return gone
+
+
+def delete_of_subscription(context: Context, params: Json, id: str) -> Json:
+    """Take the discount off a subscription, for the invoices to come."""
+    subscription = context.need("subscription", id)
+    if not subscription["discounts"]:
+        message = "The subscription does not have a discount to delete."
+        raise StripeError(message, status=404, code="resource_missing")
+    before = copied(subscription)
+    gone = [finish(context, one) for one in subscription["discounts"]]
+    subscription["discounts"] = []
+    events.save_and_tell(context, "customer.subscription.updated", subscription, before)
+    return gone[-1]
 
 
 EXPANDABLE[KIND] = {
@@ -124,3 +132,5 @@ EXPANDABLE[KIND] = {
     "promotion_code": ref("promotion_code"),
     "source.coupon": ref("coupon"),
 }
+
+ROUTES = [Route("DELETE", "/v1/subscriptions/:id/discount", delete_of_subscription)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.contract import billing_life
+from tests.contract import billing_life, people_life
 from tests.sandbox.server import API_KEY, Sandbox
 
 PLAIN_GET = {"Authorization": f"Bearer {API_KEY}"}
@@ -25,7 +25,6 @@ LISTS = {
     "/v1/disputes": ["data.charge", "data.payment_intent"],
     "/v1/events": [],
     "/v1/payment_intents": ["data.latest_charge.balance_transaction", "data.payment_method"],
-    "/v1/payment_methods": [],
     "/v1/prices": ["data.product", "data.currency_options", "data.tiers"],
     "/v1/products": ["data.default_price"],
     "/v1/promotion_codes": ["data.promotion.coupon", "data.customer"],
@@ -37,6 +36,7 @@ LISTS = {
     ],
     "/v1/webhook_endpoints": [],
     **billing_life.LISTS,
+    **people_life.LISTS,
 }
 SINGLE = ["/v1/account", "/v1/balance"]
 
@@ -56,6 +56,7 @@ EVENTS = {
     *("promotion_code.created", "promotion_code.updated"),
     *("refund.created", "refund.failed", "refund.updated"),
     *billing_life.EVENTS,
+    *people_life.EVENTS,
 }
 
 
@@ -67,6 +68,7 @@ def live(sandbox: Sandbox) -> None:
     _sales(sandbox, customer, price, code)
     _refunds(sandbox)
     _disputes(sandbox)
+    people_life.live(sandbox)
     billing_life.live(sandbox)
 
 
@@ -220,7 +222,7 @@ def everything(sandbox: Sandbox) -> Iterator[tuple[str, dict[str, Any]]]:
             asked = {f"expand[{place}]": field for place, field in enumerate(expansions)}
             for listed in _pages(sandbox, path, asked):
                 yield f"{path} expanded", listed
-    for path, query in billing_life.everything(sandbox):
+    for path, query in [*billing_life.everything(sandbox), *people_life.everything(sandbox)]:
         yield path, get(sandbox, path, **query)
     yield from _sessions(sandbox)
 

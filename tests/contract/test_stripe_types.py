@@ -9,7 +9,8 @@ import pytest
 import stripe
 
 from sandbox.stripe import API_VERSION
-from tests.contract import billing_life, life, stripe_types
+from tests.contract import billing_life, life, people_life, stripe_types
+from tests.sandbox import plans
 from tests.sandbox.server import Sandbox
 
 
@@ -62,6 +63,17 @@ def test_answers_of_changes_have_the_declared_shape(lived: Sandbox) -> None:
 
     assert len(raw) == len(answers) + len(previews) > len(answers)
     assert not wrong
+
+
+@pytest.mark.parametrize("after", ["hosted_confirmation", "redirect", "portal_homepage"])
+def test_portal_sessions_have_the_declared_shape(lived: Sandbox, after: str) -> None:
+    owner = plans.customer(lived)
+    plans.subscribe(lived, owner, plans.price(lived, 500))
+
+    answers = people_life.sessions(lived, owner, after=after)
+
+    assert [answer["flow"]["after_completion"]["type"] for answer in answers] == [after] * 2
+    assert not [line for answer in answers for line in stripe_types.differences(answer)]
 
 
 def test_a_missing_and_an_ill_typed_field_are_noticed(lived: Sandbox) -> None:
