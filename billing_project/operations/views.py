@@ -29,7 +29,10 @@ def ready(request: HttpRequest) -> HttpResponse:
     # Without the database nobody can be known as staff, nor asked for.
     if access.is_local(request) or (found.is_ready and access.may_see_details(request)):
         answer["parts"] = found.facts()
-    return JsonResponse(answer, status=200 if is_ok else 503)
+    response = JsonResponse(answer, status=200 if is_ok else 503)
+    # Django would log each 503 as an error of ours; who asks knows, and alerts tell.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 @require_safe
