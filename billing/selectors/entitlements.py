@@ -146,7 +146,10 @@ def _new_mark(customer_id: uuid.UUID) -> str:
     if cache.add(mark_key(customer_id), mine, timeout=MARK_KEPT_SECONDS):
         return mine
     there = cache.get(mark_key(customer_id))
-    return there if isinstance(there, str) else mine
+    if isinstance(there, str):
+        return there
+    cache.set(mark_key(customer_id), mine, timeout=MARK_KEPT_SECONDS)
+    return mine
 
 
 def _is_true(known: Any, mark: str) -> bool:
