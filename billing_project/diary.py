@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
 from billing.models import (
@@ -13,7 +13,6 @@ from billing.models import (
     EventState,
     InboundEvent,
     Payment,
-    PeriodKind,
     Refund,
     RefundState,
     Subscription,
@@ -57,16 +56,16 @@ class Diary:
         ]
 
     def _subscriptions(self) -> list[str]:
+        begun = Subscription.objects.filter(created_at__gte=self._stamped_at)
         periods = SubscriptionPeriod.objects.filter(created_at__gte=self._stamped_at)
-        first = Q(subscription__started_at__gte=self._opened_at)
+        follows = SubscriptionPeriod.objects.filter(
+            subscription=OuterRef("subscription"), ends_at=OuterRef("starts_at")
+        )
+        billed = periods.filter(Exists(follows))
         ended = Subscription.objects.filter(ended_at__gte=self._opened_at)
         return [
-            *_line(periods.filter(first).values("subscription").distinct(), "plan", "begun"),
-            *_line(
-                periods.exclude(first).filter(kind__in=[PeriodKind.PAID, PeriodKind.FREE]),
-                "period",
-                "billed",
-            ),
+            *_line(begun, "subscription", "begun"),
+            *_line(billed, "further period", "billed (renewals and changes of plan)"),
             *_line(ended, "subscription", "ended"),
         ]
 

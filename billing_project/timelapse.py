@@ -43,6 +43,7 @@ class Timelapse:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
+        current_app.loader.import_default_modules()  # otherwise there are no tasks yet
         self._tasks = [_Scheduled(entry) for entry in settings.CELERY_BEAT_SCHEDULE.values()]
 
     def move(self, to: datetime, *, on_step: OnStep | None = None) -> None:
@@ -97,7 +98,6 @@ class _Scheduled:
 
 def run_task(name: str) -> None:
     """Run a task here and now. One that fails is logged and left to the next time, as by beat."""
-    current_app.loader.import_default_modules()
     task = current_app.tasks[name]
     try:
         task.apply(throw=True)
