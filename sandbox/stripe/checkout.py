@@ -210,7 +210,7 @@ def _abandon(context: Context, private: Json, name: str) -> None:
     if private[name] is None:
         return
     if name == setup_intents.KIND:
-        setup_intents.cancel(context, {"cancellation_reason": "abandoned"}, private[name])
+        setup_intents.end(context, context.need(name, private[name]), reason="abandoned")
     else:
         begun = context.need(name, private[name])
         payment_intents.cancel(context, begun, reason="abandoned")

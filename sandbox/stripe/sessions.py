@@ -112,7 +112,7 @@ def expire(context: Context, session: Json) -> Json:
         begun = context.need("payment_intent", private["payment_intent"])
         payment_intents.cancel(context, begun, reason="expired")
     if private["setup_intent"] is not None:
-        setup_intents.cancel(context, {}, private["setup_intent"])
+        setup_intents.end(context, context.need(setup_intents.KIND, private["setup_intent"]))
     session["status"] = "expired"
     session["url"] = None
     context.tx.save(session)

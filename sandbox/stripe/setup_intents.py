@@ -45,8 +45,11 @@ UNSET = (
 )
 
 
-def build(context: Context, *, customer: str | None, data: Json) -> Json:
-    """A SetupIntent that waits for a card; told as ``setup_intent.created``."""
+def build(context: Context, *, customer: str | None, data: Json, by_page: bool = True) -> Json:
+    """A SetupIntent that waits for a card; told as ``setup_intent.created``.
+
+    One that a hosted page makes is that page's: the API can read it, but not act on it.
+    """
     id = ids.new("seti")
     intent: Json = {
         "id": id,
@@ -69,7 +72,7 @@ def build(context: Context, *, customer: str | None, data: Json) -> Json:
         "status": "requires_payment_method",
         "usage": data.get("usage", "off_session"),
     }
-    context.tx.insert(intent)
+    context.tx.insert(intent, {"by_page": by_page})
     events.emit(context, "setup_intent.created", intent)
     return intent
 
@@ -79,7 +82,7 @@ def create(context: Context, params: Json) -> Json:
     customer = params.get("customer")
     if customer is not None:
         context.need("customer", customer, param="customer")
-    intent = build(context, customer=customer, data=params)
+    intent = build(context, customer=customer, data=params, by_page=False)
     automatic = params.get("automatic_payment_methods")
     if automatic is not None:
         intent["automatic_payment_methods"] = {
@@ -139,6 +142,9 @@ def _open(context: Context, id: str, what: str) -> Json:
             f"You cannot {what.removesuffix('ed')} this SetupIntent because it has a status of "
             f"{intent['status']}."
         )
+        raise StripeError(message, code="setup_intent_unexpected_state")
+    if context.tx.private(KIND, id)["by_page"]:
+        message = f"This SetupIntent was made by a hosted page and cannot be {what} by the API."
         raise StripeError(message, code="setup_intent_unexpected_state")
     return intent
 
@@ -200,12 +206,17 @@ def _end(context: Context, intent: Json, method: Json, refusal: tuple[str, str, 
 def cancel(context: Context, params: Json, id: str) -> Json:
     """Nothing more will be tried."""
     intent = _open(context, id, "canceled")
-    intent["cancellation_reason"] = params.get("cancellation_reason")
+    end(context, intent, reason=params.get("cancellation_reason"))
+    return intent
+
+
+def end(context: Context, intent: Json, *, reason: str | None = None) -> None:
+    """Call it off."""
+    intent["cancellation_reason"] = reason
     intent["next_action"] = None
     intent["status"] = "canceled"
     context.tx.save(intent)
     events.emit(context, "setup_intent.canceled", intent)
-    return intent
 
 
 def _same(context: Context, intent: Json, value: object) -> object:

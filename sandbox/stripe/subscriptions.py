@@ -196,7 +196,12 @@ def create_from_checkout(
         for price, item in zip(prices, items, strict=True)
     ]
     subscription_docs.set_items(subscription, made)
-    subscription |= {"default_payment_method": payment_method, "metadata": metadata}
+    known = context.tx.private("checkout.session", session["id"])
+    subscription |= {
+        "default_payment_method": payment_method,
+        "description": known["subscription_data"].get("description"),
+        "metadata": metadata,
+    }
     enabled = session["automatic_tax"]["enabled"]
     subscription["automatic_tax"] = subscription_docs.tax_shown(enabled=enabled)
     if discount is not None:
@@ -210,7 +215,7 @@ def create_from_checkout(
             id=discount["id"],
         )
         subscription["discounts"] = [started["id"]]
-    tax_minor = context.tx.private("checkout.session", session["id"]).get("tax_minor")
+    tax_minor = known.get("tax_minor")
     trial_end = context.now + trial_days * DAY_SECONDS if trial_days else None
     invoice = _begin(
         context, subscription, trial_end=trial_end, tax_minor=None if trial_end else tax_minor

@@ -29,6 +29,7 @@ MIRRORED = {
     models.PromotionCode: "/v1/promotion_codes",
     models.Refund: "/v1/refunds",
     models.Session: "/v1/checkout/sessions",
+    models.SetupIntent: "/v1/setup_intents",
     models.Subscription: "/v1/subscriptions",
     models.SubscriptionSchedule: "/v1/subscription_schedules",
 }

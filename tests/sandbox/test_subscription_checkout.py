@@ -78,7 +78,9 @@ def test_the_page_says_what_is_due_today_and_what_it_costs_later(sandbox: Sandbo
 
 def test_paying_makes_a_paid_subscription_with_the_card_as_its_default(sandbox: Sandbox) -> None:
     session = subscribing(
-        sandbox, metadata={"order_id": "7"}, subscription_data={"metadata": {"order_id": "7"}}
+        sandbox,
+        metadata={"order_id": "7"},
+        subscription_data={"metadata": {"order_id": "7"}, "description": "For order 7"},
     )
     assert session.customer_creation == "always"
 
@@ -89,6 +91,7 @@ def test_paying_makes_a_paid_subscription_with_the_card_as_its_default(sandbox: 
     assert (done.status, done.payment_status, done.payment_intent) == ("complete", "paid", None)
     assert done.subscription.status == "active"
     assert done.subscription.metadata.to_dict() == {"order_id": "7"}
+    assert done.subscription.description == "For order 7"
     assert done.subscription.default_payment_method.card.last4 == "4242"
     assert done.subscription.default_payment_method.customer == done.customer.id
     assert done.invoice.id == done.subscription.latest_invoice
@@ -367,6 +370,8 @@ def test_a_card_that_is_refused_is_not_saved(sandbox: Sandbox) -> None:
 def test_a_setup_session_that_expires_takes_its_intent_along(sandbox: Sandbox) -> None:
     session = setting_up(sandbox)
 
+    with pytest.raises(stripe.InvalidRequestError, match="made by a hosted page"):
+        sandbox.api().v1.setup_intents.cancel(str(session.setup_intent))
     sandbox.api().v1.checkout.sessions.expire(session.id)
 
     assert reread(sandbox, session).setup_intent.status == "canceled"
