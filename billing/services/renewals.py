@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from accounts.models import Customer
 from billing import catalogue
@@ -83,11 +84,17 @@ def _refusal(
 
 
 def _is_billed(subscription: Subscription, term: Term) -> bool:
-    """Whether a renewal is for time that another invoice has billed."""
+    """Whether a renewal is for time that another invoice has billed.
+
+    A change of plan in the very second of the renewal is no other: it gives the rest back.
+    """
     others = subscription.periods.exclude(source=term.invoice_id)
+    billed = Q(starts_at__lt=term.starts_at) | ~Q(order__snapshot__term__reason=str(Reason.CHANGE))
     return (
         term.reason == Reason.RENEWAL
-        and others.filter(starts_at__lte=term.starts_at, ends_at__gt=term.starts_at).exists()
+        and others.filter(
+            billed, starts_at__lte=term.starts_at, ends_at__gt=term.starts_at
+        ).exists()
     )
 
 
@@ -104,7 +111,7 @@ def _placed(
     order = None
     if term.reason == Reason.CHANGE and subscription is not None:
         order = _open_change(subscription)
-    elif subscription is None and term.order_id is not None:
+    elif term.reason == Reason.FIRST and term.order_id is not None:
         try:
             order = orders.lock(term.order_id)
         except NotFound:

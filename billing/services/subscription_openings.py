@@ -8,7 +8,7 @@ from uuid import UUID
 from billing.errors import ChangeNotPossible
 from billing.intervals import number_at, start_of
 from billing.models import Order, PeriodKind, Subscription, SubscriptionStatus
-from billing.services import subscriptions
+from billing.services import subscription_periods, subscriptions
 from billing.services.charges import Reason
 from billing.services.subscription_periods import Stretch
 from common import clock
@@ -72,12 +72,18 @@ def _of_rail(order: Order) -> tuple[Subscription, Stretch]:
         interval=order.snapshot["interval"],
         starts_at=_moment(term["starts_at"]),
         ends_at=_moment(term["ends_at"]),
+        is_change=term["reason"] == Reason.CHANGE,
     )
     if subscription is None:
         subscription = _create(
             order, stretch, external_id=term["subscription"], renews=True, zone="UTC"
         )
-    elif stretch.ends_at >= subscription.period_ends_at:
+        return subscription, stretch
+    if stretch.starts_at < subscription.started_at:  # its first money comes after a later one
+        subscription.started_at = stretch.starts_at
+        subscription.save(update_fields=["started_at"])
+    is_newest = stretch.ends_at >= subscription.period_ends_at
+    if is_newest and not subscription_periods.changes_within(subscription, stretch).exists():
         _move_on(subscription, order, stretch)
     return subscription, stretch
 
