@@ -103,8 +103,13 @@ def method_for(context: Context, invoice: Json) -> str | None:
     return str(found) if found else None
 
 
-def collect(context: Context, invoice: Json, *, method_id: str | None = None) -> bool:
-    """Try once to have an open invoice paid; whether it is paid now."""
+def collect(
+    context: Context, invoice: Json, *, method_id: str | None = None, by_hand: bool = False
+) -> bool:
+    """Try once to have an open invoice paid; whether it is paid now.
+
+    An attempt made ``by_hand`` leaves the plan of the automatic ones as it is.
+    """
     if invoice["amount_due"] == 0:
         settle(context, invoice, None)
         return True
@@ -115,7 +120,7 @@ def collect(context: Context, invoice: Json, *, method_id: str | None = None) ->
     if intent["status"] == "succeeded":
         settle(context, invoice, intent)
         return True
-    _failed(context, invoice, intent)
+    _failed(context, invoice, intent, by_hand=by_hand)
     return False
 
 
@@ -175,16 +180,18 @@ def cancel_payments(context: Context, invoice: Json) -> None:
             payment_intents.cancel(context, intent, reason="void_invoice")
 
 
-def _failed(context: Context, invoice: Json, intent: Json) -> None:
+def _failed(context: Context, invoice: Json, intent: Json, *, by_hand: bool) -> None:
     """The attempt failed: plan the next one, tell, and let the subscription follow."""
     before = copied(invoice)
-    invoice["attempt_count"] += 1
-    invoice["attempted"] = True
-    days = context.setting("retry_days")
     is_first = invoice["billing_reason"] == "subscription_create"
-    final = is_first or invoice["attempt_count"] > len(days)
-    pause = None if final else days[invoice["attempt_count"] - 1] * DAY_SECONDS
-    invoice["next_payment_attempt"] = None if pause is None else context.now + pause
+    final = False
+    invoice["attempted"] = True
+    if not by_hand:
+        days = context.setting("retry_days")
+        invoice["attempt_count"] += 1
+        final = is_first or invoice["attempt_count"] > len(days)
+        pause = None if final else days[invoice["attempt_count"] - 1] * DAY_SECONDS
+        invoice["next_payment_attempt"] = None if pause is None else context.now + pause
     invoices.save(context, invoice)
     events.emit(context, "invoice.payment_failed", invoice)
     if (intent["last_payment_error"] or {}).get("code") == "authentication_required":
@@ -258,17 +265,35 @@ def expire(context: Context, subscription: Json) -> None:
     subscription_docs.tell_of(context, subscription, before)
     for invoice in invoices.of_subscription(context, subscription["id"]):
         if invoice["status"] == "open":
-            _void_first(context, invoice)
+            void(context, invoice)
 
 
-def _void_first(context: Context, invoice: Json) -> None:
+def void(context: Context, invoice: Json) -> None:
+    """Take an open invoice back: what it took of the customer's balance returns.
+
+    What it billed counts as never billed: a later change gives nothing back for it.
+    """
+    close(context, invoice, status="void", moment="voided_at", told="invoice.voided")
+    cancel_payments(context, invoice)
+    customer = context.tx.get("customer", invoice["customer"])
+    if customer is not None:
+        returned = customer["balance"] + invoice["starting_balance"] - invoice["ending_balance"]
+        _update_customer(context, customer, balance=returned)
+    subscription = context.tx.get(subscription_docs.KIND, invoices.subscription_of(invoice) or "")
+    if subscription is not None:
+        private = subscription_docs.private_of(context, subscription)
+        kept = {id: one for id, one in private["billed"].items() if one["invoice"] != invoice["id"]}
+        subscription_docs.save(context, subscription, {**private, "billed": kept})
+
+
+def close(context: Context, invoice: Json, *, status: str, moment: str, told: str) -> None:
+    """Nothing more is tried by itself: the invoice is ``void`` or ``uncollectible``."""
     before = copied(invoice)
-    invoice |= {"auto_advance": False, "status": "void"}
-    invoice["status_transitions"]["voided_at"] = context.now
+    invoice |= {"auto_advance": False, "next_payment_attempt": None, "status": status}
+    invoice["status_transitions"][moment] = context.now
     invoices.save(context, invoice)
     events.emit(context, "invoice.updated", invoice, events.changes(before, invoice))
-    events.emit(context, "invoice.voided", invoice)
-    cancel_payments(context, invoice)
+    events.emit(context, told, invoice)
 
 
 def need_open(context: Context, id: str, verb: str) -> Json:

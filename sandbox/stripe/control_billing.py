@@ -69,7 +69,7 @@ def pay_invoice(context: Context, body: Json, id: str) -> Json:
         payment_methods.mark_set_up(context, method["id"])
         method_id = method["id"]
         payment_methods.attach(context, method, invoice["customer"])
-    collection.collect(context, invoice, method_id=method_id)
+    collection.collect(context, invoice, method_id=method_id, by_hand=True)
     return context.need(invoices.KIND, id)
 
 

@@ -28,7 +28,7 @@ def pay(context: Context, id: str, method: Json) -> Attempt:
     if payment_methods.off_session_decline(context, method["id"]) == cards.AUTHENTICATION_REQUIRED:
         payment_intents.pay_by_card(context, intent, method, card)
         return Attempt("challenge", "The bank asks for authentication.")
-    if not collection.collect(context, invoice, method_id=method["id"]):
+    if not collection.collect(context, invoice, method_id=method["id"], by_hand=True):
         return _declined(context, intent["id"])
     _keep(context, method, invoice["customer"])
     return Attempt("paid")

@@ -76,7 +76,7 @@ def pay(context: Context, params: Json, id: str) -> Json:
         subscription_params.need_method(context, invoice["customer"], method_id)
     if invoice["amount_due"] and not (method_id or collection.method_for(context, invoice)):
         raise StripeError(subscriptions.NO_METHOD, code="resource_missing")
-    if not collection.collect(context, invoice, method_id=method_id):
+    if not collection.collect(context, invoice, method_id=method_id, by_hand=True):
         raise subscriptions.declined(context, invoice)
     return context.need(KIND, id)
 
@@ -86,8 +86,7 @@ def void(context: Context, params: Json, id: str) -> Json:
     invoice = context.need(KIND, id)
     if invoice["status"] != "uncollectible":
         invoice = collection.need_open(context, id, "void")
-    _close(context, invoice, status="void", moment="voided_at", told="invoice.voided")
-    collection.cancel_payments(context, invoice)
+    collection.void(context, invoice)
     _first_given_up(context, invoice)
     return context.need(KIND, id)
 
@@ -96,18 +95,9 @@ def mark_uncollectible(context: Context, params: Json, id: str) -> Json:
     """Give an open invoice up; it can still be paid."""
     invoice = collection.need_open(context, id, "mark uncollectible")
     moment, told = "marked_uncollectible_at", "invoice.marked_uncollectible"
-    _close(context, invoice, status="uncollectible", moment=moment, told=told)
+    collection.close(context, invoice, status="uncollectible", moment=moment, told=told)
     _first_given_up(context, invoice)
     return context.need(KIND, id)
-
-
-def _close(context: Context, invoice: Json, *, status: str, moment: str, told: str) -> None:
-    before = copied(invoice)
-    invoice |= {"auto_advance": False, "next_payment_attempt": None, "status": status}
-    invoice["status_transitions"][moment] = context.now
-    invoices.save(context, invoice)
-    events.emit(context, "invoice.updated", invoice, events.changes(before, invoice))
-    events.emit(context, told, invoice)
 
 
 def _first_given_up(context: Context, invoice: Json) -> None:

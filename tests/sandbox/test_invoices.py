@@ -184,6 +184,46 @@ def test_an_open_invoice_can_be_given_up(
     assert plans.show(sandbox, running["id"])["status"] == "active"
 
 
+def test_a_voided_invoice_returns_what_it_took_of_the_balance(
+    sandbox: Sandbox, running: dict[str, Any]
+) -> None:
+    cheap = plans.price(sandbox, 100)
+    plans.swap(sandbox, running, cheap, proration_behavior="always_invoice")
+    dear = plans.price(sandbox, 9999, interval="year")
+    customers = sandbox.api().v1.customers
+    credit = customers.retrieve(running["customer"]).balance
+    fail(sandbox, running)
+    plans.swap(sandbox, running, dear)
+    owed = newest(sandbox, running)
+    assert (owed["status"], owed["starting_balance"]) == ("open", credit)
+    assert customers.retrieve(running["customer"]).balance == 0
+
+    sandbox.api().v1.invoices.void_invoice(owed["id"])
+
+    assert customers.retrieve(running["customer"]).balance == credit
+    shown = plans.preview(
+        sandbox,
+        subscription=running["id"],
+        subscription_details={"items": plans.to(running, cheap)},
+    )
+    assert plans.lines(shown) == [100]  # nothing is given back for the year nobody paid
+
+
+def test_a_failed_attempt_by_hand_leaves_the_retries_as_planned(
+    sandbox: Sandbox, running: dict[str, Any]
+) -> None:
+    fail(sandbox, running)
+    plans.until(sandbox, plans.period(running)[1] + plans.DAY_SECONDS)
+    planned = newest(sandbox, running)["next_payment_attempt"]
+
+    for _ in range(5):
+        assert sandbox.control(f"invoices/{newest(sandbox, running)['id']}/pay")["status"] == "open"
+
+    assert newest(sandbox, running)["next_payment_attempt"] == planned
+    assert newest(sandbox, running)["attempt_count"] == 1
+    assert plans.show(sandbox, running["id"])["status"] == "past_due"
+
+
 def test_a_card_that_asks_its_owner_each_time_needs_action(
     sandbox: Sandbox, running: dict[str, Any]
 ) -> None:
