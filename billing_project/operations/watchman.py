@@ -30,18 +30,24 @@ class Watchman:
         if is_busy or time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + LOOK_SECONDS
-        self._looking = threading.Thread(target=look, name="watchman", daemon=True)
+        self._looking = threading.Thread(target=_look_apart, name="watchman", daemon=True)
         self._looking.start()
+
+
+def _look_apart() -> None:
+    try:
+        look()
+    except DatabaseError:
+        logger.warning("nothing can be watched without the database")
+    except Exception:
+        logger.exception("beat could not look")
+    finally:
+        connections.close_all()
 
 
 def look() -> None:
     """While no worker is heard, do in its place what tells people so."""
-    try:
-        readings.expect(readings.HEARTBEAT)
-        heard = readings.last(readings.HEARTBEAT)
-        if heard is not None and heard.age > readings.longest_silence():
-            alerts.look()
-    except DatabaseError:
-        logger.warning("nothing can be watched without the database")
-    finally:
-        connections.close_all()
+    readings.expect(readings.HEARTBEAT)
+    heard = readings.last(readings.HEARTBEAT)
+    if heard is not None and heard.age > readings.longest_silence():
+        alerts.look()
