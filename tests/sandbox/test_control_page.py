@@ -77,7 +77,8 @@ def test_a_step_that_is_none_is_refused(sandbox: Sandbox) -> None:
 
 def test_a_move_that_takes_long_is_waited_for_on_a_page(tmp_path: Path) -> None:
     store = Store(tmp_path / "sandbox.db")
-    pages = Pages(store, Config(db=tmp_path / "sandbox.db"), patience_seconds=0)
+    config = Config(db=tmp_path / "sandbox.db", clock_file=tmp_path / "clock")
+    pages = Pages(store, config, patience_seconds=0)
 
     async def story() -> list[httpx.Response]:
         app = httpx.ASGITransport(app=Starlette(routes=pages.routes()))
