@@ -1,12 +1,14 @@
 """The last step of ``make run``: fill the catalogue and the demo, then say where everything is.
 
-Runs beside the other processes, because the catalogue needs the sandbox; stays until stopped.
+Runs beside the other processes, because the catalogue needs the sandbox; stays until stopped. The
+first time it then lives the demo month, while the portal is in use already.
 """
 
 from __future__ import annotations
 
 import http.client
 import io
+import logging
 import signal
 import sys
 import threading
@@ -14,7 +16,9 @@ import time
 import urllib.error
 import urllib.request
 
-from billing_project import startup
+from billing_project import env, startup
+
+logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 60
 
@@ -22,8 +26,10 @@ WAIT_SECONDS = 60
 def main() -> None:
     """Wait for the others, prepare, print the addresses, rest."""
     startup.check()
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    # Also in the midst of the demo month: the portal bears being cut off anywhere.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    with startup.one_line_errors():
+        lives_a_month = env.flag("DEMO_MONTH", default=True)
     from django.conf import settings
 
     portal = f"http://127.0.0.1:{settings.PORT}"
@@ -34,7 +40,9 @@ def main() -> None:
     _call("sync_catalogue")
     logins = _call("seed_demo") if settings.SANDBOX else ""
     _print_addresses(logins)
-    stop.wait()
+    if settings.SANDBOX and lives_a_month:
+        _live_a_month()
+    threading.Event().wait()
 
 
 def _call(command: str) -> str:
@@ -48,6 +56,19 @@ def _call(command: str) -> str:
     except CommandError as error:
         sys.exit(f"{command}: {error}")
     return said.getvalue()
+
+
+def _live_a_month() -> None:
+    """Let the demo month be lived; the portal goes on whatever becomes of it."""
+    from django.core.management import call_command
+    from django.core.management.base import CommandError
+
+    try:
+        call_command("demo_month")
+    except CommandError as error:
+        print(error, flush=True)
+    except Exception:
+        logger.exception("the demo month broke off")
 
 
 def _wait_for(address: str) -> None:

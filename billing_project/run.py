@@ -40,6 +40,8 @@ def _run() -> int:
         os.environ.setdefault("SANDBOX", "1")
         is_sandbox = env.flag("SANDBOX", default=True)
         _require_ports(is_sandbox=is_sandbox)
+        if is_sandbox:
+            os.environ.setdefault("BASIC_TRIAL_DAYS", "7")  # something to try in the demo
         VAR_DIR.mkdir(exist_ok=True)
         _say("Starting PostgreSQL and Redis")
         embedded.provide()

@@ -36,7 +36,9 @@ class Command(BaseCommand):
             if demo is None:
                 raise CommandError("Run seed_demo first: it makes the demo customer.")
             if month.was_lived(demo):
-                self.stdout.write("The demo month was lived before.")
+                self.stdout.write(
+                    f"The demo month was lived before; it is {clock.now():%-d %B %Y} here."
+                )
             elif month.was_begun():
                 self.stdout.write("The demo month was begun and broken off; it is not begun again.")
             else:
@@ -46,6 +48,10 @@ class Command(BaseCommand):
 
     def _live(self, sandbox: sandbox_control.Sandbox) -> None:
         began, from_day = time.monotonic(), clock.now()
+        self._tell(
+            "Now a few demo customers live a month; the date here moves on meanwhile."
+            " DEMO_MONTH=0 leaves that out."
+        )
         happened = month.live(sandbox, self._tell)
         took = time.monotonic() - began
         self._tell(
