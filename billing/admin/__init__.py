@@ -14,6 +14,7 @@ from billing.admin import (
     reconciliation,
     refunds,
     staff_log,
+    subscriptions,
 )
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "reconciliation",
     "refunds",
     "staff_log",
+    "subscriptions",
 ]

@@ -31,6 +31,8 @@ RIGHTS = {
     "apply": "billing.apply_unapplied",
     "handle_again": "billing.handle_event_again",
     "reconcile": "billing.reconcile",
+    # Ending a subscription takes away what was paid for: whoever may refund that may end it.
+    "end": "billing.refund_payment",
 }
 
 
@@ -51,6 +53,9 @@ class Acting(ModelAdmin):  # type: ignore[misc]
 
     def has_reconcile_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._may(request, "reconcile")
+
+    def has_end_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, "end")
 
     def _may(self, request: HttpRequest, act: str) -> bool:
         can_look: bool = self.has_view_permission(request)

@@ -15,8 +15,9 @@ from accounts.models import Customer, User
 from billing import selectors
 from billing.admin.base import link_to, list_of
 from billing.admin.staff_log import done_to, what
-from billing.models import LedgerAccount, Lot, Order, Payment, Refund, StaffAction
+from billing.models import LedgerAccount, Lot, Order, Payment, Refund, StaffAction, Subscription
 from billing.money import CREDIT, Money
+from billing.selectors import plan_name
 
 ROWS = 10
 Row = Sequence[Any]
@@ -39,6 +40,7 @@ def sections(customer: Customer, viewer: User | AnonymousUser) -> list[Section]:
         ("ledgeraccount", _accounts),
         ("lot", _lots),
         ("transfer", _statement),
+        ("subscription", _subscriptions),
         ("order", _orders),
         ("payment", _payments),
         ("refund", _refunds),
@@ -116,6 +118,18 @@ def _statement(customer: Customer) -> Section:
     all_url = reverse("admin:billing_ledgeraccount_statement", args=[wallet.pk]) if wallet else ""
     columns = ["Credits", "Amount", "Balance after", "When"]
     return Section("Statement", columns, rows, all_url)
+
+
+def _subscriptions(customer: Customer) -> Section:
+    found = Subscription.objects.filter(customer=customer).order_by("-pk")[:ROWS]
+    rows = [
+        (link_to(row, plan_name(row.plan_slug)), row.price, row.get_status_display(),
+         "twice" if row.is_duplicate else "", row.rail, row.period_ends_at)
+        for row in found
+    ]  # fmt: skip
+    columns = ["Subscription", "Next period", "Status", "", "Way to pay", "Paid until"]
+    all_url = list_of(Subscription, customer__id__exact=customer.pk)
+    return Section("Subscriptions", columns, rows, all_url)
 
 
 def _orders(customer: Customer) -> Section:

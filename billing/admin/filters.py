@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 
+from billing import catalogue
 from billing.models import Code, ItemState, LedgerAccount
 from billing.models.reconciliation import OPEN
 from billing.money import ASSETS
@@ -60,6 +61,17 @@ class RailFilter(_ColumnFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         return [(rail.name, rail.title) for rail in rails.available()]
+
+
+class PlanFilter(_ColumnFilter):
+    """Rows of one plan of the catalogue."""
+
+    title = "plan"
+    parameter_name = "plan"
+    column = "plan_slug"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(plan.slug, plan.name) for plan in catalogue.current().plans if not plan.is_free]
 
 
 class PaymentRailFilter(RailFilter):

@@ -49,6 +49,8 @@ _GROUPS: Sequence[tuple[str, Sequence[_Entry]]] = (
         "Money",
         (
             ("Orders", "shopping_cart", "billing_order"),
+            ("Subscriptions", "autorenew", "billing_subscription"),
+            ("Billed periods", "date_range", "billing_subscriptionperiod"),
             ("Payments", "payments", "billing_payment"),
             ("Unapplied money", "help_center", "billing_unappliedpayment"),
             ("Refunds", "undo", "billing_refund"),

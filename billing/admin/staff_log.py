@@ -18,6 +18,7 @@ _PAGES = {
     "customer": "accounts_customer",
     "event": "billing_inboundevent",
     "difference": "billing_reconciliationitem",
+    "subscription": "billing_subscription",
 }
 
 

@@ -10,7 +10,7 @@ from django.db.models import TextChoices
 
 from billing import catalogue
 from billing.models import Subscription
-from billing.money import Asset, Money
+from billing.money import Asset, Money, share_floor
 from billing.plans import FEATURE_NAMES, LENGTH_MONTHS, Interval, Limit, Offer, Plan
 from billing.selectors.subscriptions import SubscriptionRow
 
@@ -62,6 +62,15 @@ class Choice:
     saving: Money | None
 
     @property
+    def saving_percent(self) -> int:
+        """The same as a whole percentage, rounded down."""
+        if self.saving is None:
+            return 0
+        return share_floor(
+            100, self.saving.amount_minor, (self.offer.price + self.saving).amount_minor
+        )
+
+    @property
     def is_bought(self) -> bool:
         """Whether an order is placed for it."""
         return self.move in BOUGHT
@@ -110,8 +119,13 @@ class PlanCard:
 
     @property
     def features(self) -> list[tuple[str, bool]]:
-        """Everything that any plan has, and whether this one has it."""
-        return [(FEATURE_NAMES[name], name in self.plan.features) for name in _all_features()]
+        """What it has, and what only better plans have."""
+        has = self.plan.features
+        return [
+            (FEATURE_NAMES[name], name in has)
+            for name in _all_features()
+            if name in has or not _is_outgrown(name, self.plan)
+        ]
 
     @property
     def saving(self) -> Money | None:
@@ -156,14 +170,17 @@ def limit_texts(plan: Plan) -> list[tuple[str, str]]:
 
 
 def lost(before: Plan, after: Plan) -> list[str]:
-    """What somebody gives up by going from one plan to another: limits and features."""
+    """What somebody gives up by going from one plan to another: limits and features.
+
+    A better plan may leave out a feature that it has outgrown; that is no loss.
+    """
     limits = [
         f"{limit.label}: {_amount(after, limit)} instead of {_amount(before, limit)}"
         for limit in Limit
         if _is_less(after.limits[limit], before.limits[limit])
     ]
     features = [FEATURE_NAMES[name] for name in before.features if name not in after.features]
-    return [*limits, *features]
+    return limits if after.rank > before.rank else [*limits, *features]
 
 
 def gained(before: Plan, after: Plan) -> list[str]:
@@ -174,7 +191,7 @@ def gained(before: Plan, after: Plan) -> list[str]:
         if _is_less(before.limits[limit], after.limits[limit])
     ]
     features = [FEATURE_NAMES[name] for name in after.features if name not in before.features]
-    return [*limits, *features]
+    return limits if after.rank < before.rank else [*limits, *features]
 
 
 def _amount(plan: Plan, limit: Limit) -> str:
@@ -184,6 +201,11 @@ def _amount(plan: Plan, limit: Limit) -> str:
 
 def _is_less(after: int | None, before: int | None) -> bool:
     return after is not None and (before is None or after < before)
+
+
+def _is_outgrown(name: str, plan: Plan) -> bool:
+    """Whether a lesser plan has a feature that this one has something better for."""
+    return any(name in one.features for one in catalogue.current().plans if one.rank < plan.rank)
 
 
 def _all_features() -> list[str]:

@@ -30,6 +30,9 @@ class Act(TextChoices):
     HANDLE_AGAIN = "handle_again", "Had an event handled again"
     RECONCILE = "reconcile", "Ran a reconciliation"
     REPAIR = "repair_difference", "Repaired a difference"
+    END_SUBSCRIPTION = "end_subscription", "Ended a subscription"
+    END_SUBSCRIPTION_LATER = "end_subscription_later", "Let a subscription end with its period"
+    REFRESH_SUBSCRIPTION = "refresh_subscription", "Refreshed a subscription"
 
 
 @dataclass(frozen=True, slots=True)

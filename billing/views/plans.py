@@ -49,7 +49,10 @@ def _page(request: SignedInRequest, refusal: BillingError | None = None) -> Http
         "cards": cards,
         "months": months,
         "switch": [one for one in MONTHS.items() if one[1] in sold] if len(sold) > 1 else [],
-        "saves": any(card.saving for card in plan_menu.cards(have, months=12)),
+        "saves_percent": max(
+            (one.saving_percent for card in plan_menu.cards(have) for one in card.choices),
+            default=0,
+        ),
         "refusal": refusal,
         "is_past_due": have.current is not None and have.current.is_failing,
     }

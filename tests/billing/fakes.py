@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 from zoneinfo import ZoneInfo
 
@@ -25,6 +25,8 @@ from billing.services.subscriptions import Standing
 from common import clock
 
 _UTC = ZoneInfo("UTC")
+
+AnyRail = TypeVar("AnyRail", bound=Rail)
 
 
 class FakeRail(Rail):
@@ -350,7 +352,7 @@ class FakeRenewingRail(FakeRail, RenewingRail):
 
 
 @contextmanager
-def only_rail(rail: Rail) -> Iterator[None]:
+def only_rail(rail: AnyRail) -> Iterator[AnyRail]:
     """Make ``rail`` the only one there is for the length of the block."""
     with mock.patch.dict(rails._RAILS, {rail.name: rail}, clear=True):
-        yield
+        yield rail

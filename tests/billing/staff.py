@@ -20,7 +20,8 @@ MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 LOOKING = [
     "view_ledgeraccount", "view_transfer", "view_lot", "view_lotuse", "view_hold", "view_order",
     "view_payment", "view_unappliedpayment", "view_refund", "view_inboundevent",
-    "view_staffaction", "view_dispute", "view_reconciliationrun",
+    "view_staffaction", "view_dispute", "view_subscription", "view_subscriptionperiod",
+    "view_reconciliationrun",
     "view_reconciliationitem", "view_customer",
 ]  # fmt: skip
 

@@ -33,15 +33,25 @@ from billing.models import (
     ReconciliationRun,
     Refund,
     StaffAction,
+    Subscription,
+    SubscriptionPeriod,
     Transfer,
     UnappliedPayment,
 )
 from billing.money import CREDIT, Money
-from billing.services import adjustments, disputes, inbox, payments, refunds
+from billing.services import (
+    adjustments,
+    disputes,
+    inbox,
+    orders,
+    payments,
+    plan_offers,
+    refunds,
+)
 from billing.services.staff import Note
 from common.ids import uuid7
 from tests.accounts.factories import signed_in
-from tests.billing.fakes import FakeRail, only_rail
+from tests.billing.fakes import FakeRail, FakeRenewingRail, only_rail
 from tests.billing.staff import MODEL_BACKEND, Staff, make_helper, sign_in, words
 from tests.factories import NOW, make_charge, make_customer, make_order, make_payment
 
@@ -50,6 +60,7 @@ pytestmark = pytest.mark.django_db
 MODELS: list[type[models.Model]] = [
     Customer, Order, Payment, UnappliedPayment, Refund, LedgerAccount, Transfer, Lot, LotUse, Hold,
     InboundEvent, StaffAction, Dispute, ReconciliationRun, ReconciliationItem,
+    Subscription, SubscriptionPeriod,
 ]  # fmt: skip
 
 
@@ -95,7 +106,16 @@ def make_everything(staff: Staff, customer: Customer | None = None) -> Customer:
         occurred_at=NOW,
     )
     make_difference(paid)
+    make_subscription(customer)
     return customer
+
+
+def make_subscription(customer: Customer) -> Subscription:
+    """A subscription whose first period is paid."""
+    with only_rail(FakeRenewingRail()) as rail:
+        offer = plan_offers.find("basic", "month", rail.assets)
+        item = plan_offers.sold(offer, renews=True)
+        return rail.pay(orders.open_order(customer, item, rail=rail.name))
 
 
 def make_difference(payment: Payment) -> ReconciliationItem:

@@ -65,6 +65,7 @@ def test_the_yearly_prices_need_no_script_and_say_what_they_save(person: PersonC
 
     assert "$999.99" in card(page, "premium")
     assert "Saves $199.89 a year" in card(page, "premium")
+    assert "Yearly, save 16%" in said(page)
     assert 'id="buy-premium-year-card"' in card(page, "premium")
 
 

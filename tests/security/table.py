@@ -67,6 +67,10 @@ def _open_order(world: World) -> Mapping[str, object]:
     return {"order_id": world.open_order.pk}
 
 
+def _wallet_order(world: World) -> Mapping[str, object]:
+    return {"order_id": world.wallet_order.pk}
+
+
 def _paid_order(world: World) -> Mapping[str, object]:
     return {"order_id": world.paid_order.pk}
 
@@ -128,8 +132,8 @@ PORTAL: dict[str, Entry] = {
     "billing/orders/<uuid:order_id>/success": Entry(For.PERSON, _paid_order),
     "billing/orders/<uuid:order_id>/cancelled": Entry(For.PERSON, _open_order),
     "billing/orders/<uuid:order_id>/pay": Entry(For.PERSON, _open_order, _nothing, reads=False),
-    # The victim's open order is to be paid by card: the owner is told so.
-    "billing/orders/<uuid:order_id>/wallet": Entry(For.PERSON, _open_order, _nothing, reads=False),
+    # The victim has a subscription: this second one is shown, and not paid.
+    "billing/orders/<uuid:order_id>/wallet": Entry(For.PERSON, _wallet_order),
     "billing/payments/<uuid:payment_id>/receipt": Entry(
         For.PERSON, lambda world: {"payment_id": world.payment.pk}
     ),
@@ -141,7 +145,7 @@ PORTAL: dict[str, Entry] = {
     ),
     "api/billing/transactions": _READ,
     "api/billing/orders/<uuid:order_id>": Entry(For.CALLER, _open_order),
-    "api/billing/orders/<uuid:order_id>/pay": Entry(For.CALLER, _open_order, _nothing, reads=False),
+    "api/billing/orders/<uuid:order_id>/pay": Entry(For.CALLER, _wallet_order, reads=False),
     "api/billing/entitlements": _READ,
     "api/billing/plans": _READ,
     "api/billing/subscription": _READ,
@@ -204,6 +208,7 @@ def _object(of: Callable[[World], object]) -> Fill:
 
 
 _CUSTOMER = _object(lambda world: world.customer.pk)
+_SUBSCRIPTION = _object(lambda world: world.subscription.pk)
 _STRAY = _object(lambda world: world.stray.pk)
 
 # What the admin has beside the pages of each model.
@@ -253,6 +258,9 @@ ADMIN: dict[str, Entry] = {
     "admin/billing/payment/<path:object_id>/refund/": _act(
         _object(lambda world: world.payment.pk), share="unspent"
     ),
+    "admin/billing/subscription/<path:object_id>/end-later/": _act(_SUBSCRIPTION),
+    "admin/billing/subscription/<path:object_id>/end/": _act(_SUBSCRIPTION),
+    "admin/billing/subscription/<path:object_id>/refresh/": _act(_SUBSCRIPTION),
     "admin/billing/unappliedpayment/<path:object_id>/assign/": _act(
         _STRAY, customer="vera.victim@example.com"
     ),
@@ -278,6 +286,8 @@ ROWS: dict[str, Callable[[World], object]] = {
     "billing/unappliedpayment": lambda world: world.stray.pk,
     "billing/refund": lambda world: world.refund.pk,
     "billing/dispute": lambda world: world.dispute.pk,
+    "billing/subscription": lambda world: world.subscription.pk,
+    "billing/subscriptionperiod": lambda world: world.subscription.periods.get().pk,
     "billing/reconciliationrun": lambda world: world.difference.run_id,
     "billing/reconciliationitem": lambda world: world.difference.pk,
     "djstripe/customer": lambda _: "cus_veravictim",
