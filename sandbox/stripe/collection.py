@@ -22,10 +22,10 @@ def create(context: Context, invoice: Json, *, finalize_after_seconds: int | Non
     return invoice
 
 
-def finalize(context: Context, invoice: Json) -> Json:
-    """Number the draft, settle it against the customer's balance and open it for payment."""
+def finalize(context: Context, invoice: Json, *, by_balance: bool = True) -> Json:
+    """Number the draft, settle it ``by_balance`` of the customer and open it for payment."""
     customer = context.tx.get("customer", invoice["customer"])
-    balance = int(customer["balance"]) if customer else 0
+    balance = int(customer["balance"]) if customer and by_balance else 0
     due, invoice["ending_balance"] = invoices.settled_with(invoice, balance)
     invoice["starting_balance"] = balance
     invoices.owe(invoice, due)
@@ -35,7 +35,8 @@ def finalize(context: Context, invoice: Json) -> Json:
         customer["next_invoice_sequence"] = sequence + 1
         context.tx.save(customer)
         currency = customer["currency"] or invoice["currency"]
-        _update_customer(context, customer, balance=invoice["ending_balance"], currency=currency)
+        moved = invoice["ending_balance"] - balance
+        _update_customer(context, customer, balance=customer["balance"] + moved, currency=currency)
     invoice |= {
         **invoices.pages_of(context, invoice["id"]),
         "automatically_finalizes_at": None,

@@ -47,7 +47,14 @@ def draft(
     )
 
 
-def issue(context: Context, subscription: Json, invoice: Json, *, later: bool = False) -> Json:
+def issue(
+    context: Context,
+    subscription: Json,
+    invoice: Json,
+    *,
+    later: bool = False,
+    by_balance: bool = True,
+) -> Json:
     """Store the invoice as the subscription's newest; finalise it now or, ``later``, by the clock.
 
     Discounts that have ended, or work once and just did, are taken off the subscription. The
@@ -64,7 +71,7 @@ def issue(context: Context, subscription: Json, invoice: Json, *, later: bool = 
     _drop_spent(context, subscription, invoice)
     subscription_docs.save(context, subscription)
     if not later:
-        collection.finalize(context, invoice)
+        collection.finalize(context, invoice, by_balance=by_balance)
     return invoice
 
 

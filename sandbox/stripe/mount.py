@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from sandbox.config import Config
 from sandbox.store import Json, Store
-from sandbox.stripe import clock, control, endpoints, outbox, pages
+from sandbox.stripe import clock, control, due, endpoints, outbox, pages
 from sandbox.stripe.api import Api, Call, encoded
 from sandbox.stripe.checks import Refusal, read, seconds
 from sandbox.stripe.context import open_context, sandbox_now
@@ -101,6 +101,9 @@ class Stripe:
 
     def _in_transaction(self, act: control.Act, request: Request, body: Json) -> Json:
         with self.store.transaction() as tx:
+            if request.method != "GET" and act is not control.reset:
+                # What is due comes first, not up to a tick later.
+                due.run(tx, self.config, sandbox_now(tx))
             context = open_context(tx, self.config)
             return act(context, body, **request.path_params)
 

@@ -66,8 +66,11 @@ class Sender:
 
     def _tick(self) -> None:
         """Do what has fallen due by the sandbox's time: see ``due``."""
-        with self.store.transaction() as tx:
-            due.run(tx, self.config, sandbox_now(tx))
+        try:
+            with self.store.transaction() as tx:
+                due.run(tx, self.config, sandbox_now(tx))
+        except Exception:  # webhooks go on; a call that changes something meets it again
+            logger.exception("what is due could not be done")
 
     async def _start_due(self) -> float:
         """Set idle endpoints to work on what is due; how long until there may be more."""

@@ -7,7 +7,7 @@ from typing import Any
 from sandbox.store import Json
 from sandbox.stripe import coupons, discounts, ids, subscription_docs
 from sandbox.stripe.context import Context
-from sandbox.stripe.errors import StripeError, bad_param
+from sandbox.stripe.errors import StripeError, bad_param, not_modelled
 from sandbox.stripe.params import (
     EXPAND,
     PAGING,
@@ -179,6 +179,8 @@ def need_price(context: Context, sent: Json, path: str) -> Json:
             "`type=recurring`."
         )
         raise StripeError(message, param=f"{path}[{name}]")
+    if price["tax_behavior"] == "inclusive":
+        raise not_modelled("tax_behavior=inclusive")
     if not price["active"]:
         raise StripeError(f"The price {price['id']} is inactive.", param=f"{path}[{name}]")
     return price

@@ -86,6 +86,7 @@ def _begin(
     *,
     trial_end: int | None,
     tax_minor: int | None = None,
+    by_balance: bool = True,
 ) -> Json:
     """Store the subscription with its period and its first invoice, finalised but not paid."""
     trial = trial_end is not None
@@ -100,10 +101,11 @@ def _begin(
     )
     waiting = "incomplete" if invoice["total"] > 0 else "active"
     subscription["status"] = "trialing" if trial else waiting
+    subscription["latest_invoice"] = invoice["id"]
     subscription_docs.insert(context, subscription)
     events.emit(context, "customer.subscription.created", subscription)
     invoicing.warn_of_trial_end(context, subscription)
-    return invoicing.issue(context, subscription, invoice)
+    return invoicing.issue(context, subscription, invoice, by_balance=by_balance)
 
 
 def _first_end(context: Context, subscription: Json, trial_end: int | None) -> int:
@@ -218,7 +220,11 @@ def create_from_checkout(
     tax_minor = known.get("tax_minor")
     trial_end = context.now + trial_days * DAY_SECONDS if trial_days else None
     invoice = _begin(
-        context, subscription, trial_end=trial_end, tax_minor=None if trial_end else tax_minor
+        context,
+        subscription,
+        trial_end=trial_end,
+        tax_minor=None if trial_end else tax_minor,
+        by_balance=False,  # the page did not show it, and has been paid already
     )
     if intent is None:
         collection.settle(context, invoice, None)

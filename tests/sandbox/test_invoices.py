@@ -343,3 +343,25 @@ def test_a_refund_and_a_dispute_of_a_renewal_keep_the_books_right(
     usd = sandbox.books()["currencies"]["usd"]
     assert (usd["gross"], usd["refunded"], usd["withdrawn"]) == (2 * 2999, 1000, 2999)
     assert plans.show(sandbox, running["id"])["status"] == "active"
+
+
+def test_a_page_that_was_paid_is_not_paid_again_from_the_balance(
+    sandbox: Sandbox, running: dict[str, Any]
+) -> None:
+    plans.swap(sandbox, running, plans.price(sandbox, 100), proration_behavior="always_invoice")
+    credit = sandbox.api().v1.customers.retrieve(running["customer"]).balance
+    session = sandbox.api().v1.checkout.sessions.create(
+        params={
+            "mode": "subscription",
+            "customer": running["customer"],
+            "line_items": [{"price": plans.price(sandbox, 5000), "quantity": 1}],
+            "success_url": "http://127.0.0.1:1/done",
+        }
+    )
+
+    done = sandbox.control(f"sessions/{session.id}/pay")["session"]
+
+    (invoice,) = plans.invoices(sandbox, done["subscription"])
+    assert (invoice["starting_balance"], invoice["amount_paid"]) == (0, 5000)
+    assert sandbox.api().v1.customers.retrieve(running["customer"]).balance == credit < 0
+    assert sandbox.books()["agrees"]
