@@ -7,10 +7,13 @@ from typing import Any
 
 from billing.models import Dispute, DisputeState, Payment, RailCustomer, Refund, Transfer
 from billing.money import USD
+from billing.rails.card.reconcile_disputes import NOT_THERE
 from billing.selectors import audit
 from tests.end_to_end.till import Till
 
 CLEARING = "clearing:card"
+# What reconciliation put right beside the row that was wrong.
+CORRECTION = "correction:card:"
 MOVED = ("withdrawn", "reinstated", "dispute_fees")
 STATES = {
     "warning_needs_response": DisputeState.INQUIRY,
@@ -36,6 +39,7 @@ def differences(till: Till) -> list[str]:
     """A line for each thing in which the ledger and the sandbox's books differ."""
     books: dict[str, Any] = till.portal.sandbox("GET", "/_sandbox/books")["stripe"]
     charges = _their_charges(books)
+    known = {refund["id"] for refund in books["refunds"]}
     kept = {
         intent: -(item["amount"] - item["refunded"] - item["fee"] - item["dispute_fees"])
         + item["withdrawn"]
@@ -50,11 +54,14 @@ def differences(till: Till) -> list[str]:
         # What a chargeback froze was withdrawn at once.
         "disputed": 0,
     }
-    ours = _our_refunds()
+    refunds = _our_refunds()
+    # What reconciliation closed because the provider does not know it has come to nothing.
+    ours = {name: one for name, one in refunds.items() if name in known or one[1] != "failed"}
+    cleared = {name: sum_ for name, sum_ in _our_clearing().items() if sum_ or name in kept}
     return [
         *([] if books["agrees"] else ["the sandbox does not agree with itself"]),
         *_compared("charge", _our_payments(), charges),
-        *_compared("ledger of", _our_clearing(), kept),
+        *_compared("ledger of", cleared, kept),
         *_compared("refund", ours, _their_refunds(books, known=set(ours))),
         *_compared("dispute", _our_disputes(), _their_disputes(books)),
         *_compared("balance of", {role: till.balance(role) for role in sums}, sums),
@@ -88,21 +95,39 @@ def _their_charges(books: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+def _corrected() -> dict[str, int]:
+    """By how much corrections moved the clearing account, by what they are about."""
+    sums: dict[str, int] = defaultdict(int)
+    booked = Transfer.objects.filter(group__startswith=CORRECTION)
+    for transfer in booked.select_related("source", "target"):
+        sign = 1 if transfer.target.role == CLEARING else -1
+        sums[transfer.group.removeprefix(CORRECTION)] += sign * transfer.amount_minor
+    return sums
+
+
 def _our_payments() -> dict[str, dict[str, Any]]:
     names = dict(RailCustomer.objects.filter(rail="card").values_list("customer", "external_id"))
+    corrected = _corrected()
     return {
         payment.external_id: {
-            "amount": payment.amount_minor,
+            "amount": payment.amount_minor - corrected[payment.external_id],
             "tax": payment.tax_minor,
-            "refunded": payment.refunded_minor - _frozen_minor(payment),
-            "fee": payment.fee_minor,
+            "refunded": payment.refunded_minor
+            - _frozen_minor(payment)
+            + sum(corrected[one.external_id or ""] for one in payment.refunds.all()),
+            "fee": _sum(payment.fee_minor, corrected[f"{payment.external_id}:fee"]),
             "customer": payment.customer_id and names.get(payment.customer_id),
             "withdrawn": sum(one.withdrawn_minor for one in payment.disputes.all()),
             "reinstated": sum(one.reinstated_minor for one in payment.disputes.all()),
             "dispute_fees": sum(one.fee_minor for one in payment.disputes.all()),
         }
-        for payment in Payment.objects.prefetch_related("disputes")
+        for payment in Payment.objects.filter(rail="card").prefetch_related("disputes", "refunds")
+        if payment.amount_minor != corrected[payment.external_id]
     }
+
+
+def _sum(fee_minor: int | None, corrected_minor: int) -> int | None:
+    return None if fee_minor is None else fee_minor + corrected_minor
 
 
 def _frozen_minor(payment: Payment) -> int:
@@ -117,13 +142,17 @@ def _our_clearing() -> dict[str, int]:
     intents |= {f"refund:{one.pk}": one.payment.external_id for one in refunds}
     disputes = Dispute.objects.select_related("payment")
     intents |= {f"dispute:{one.pk}": one.payment.external_id for one in disputes}
+    intents |= {str(one.external_id): one.payment.external_id for one in refunds}
     sums = dict.fromkeys(intents.values(), 0)
     for transfer in Transfer.objects.select_related("source", "target"):
         intent = ":".join(transfer.key.split(":")[:2])
+        if transfer.group.startswith(CORRECTION):
+            intent = transfer.group.removeprefix(CORRECTION).removesuffix(":fee")
+        about = intents.get(intent, intent)
         if transfer.source.role == CLEARING:
-            sums[intents[intent]] -= transfer.amount_minor
+            sums[about] = sums.get(about, 0) - transfer.amount_minor
         if transfer.target.role == CLEARING:
-            sums[intents[intent]] += transfer.amount_minor
+            sums[about] = sums.get(about, 0) + transfer.amount_minor
         if CLEARING in (transfer.source.role, transfer.target.role):
             assert transfer.source.asset == transfer.target.asset == USD.code
     return sums
@@ -140,8 +169,15 @@ def _their_refunds(books: dict[str, Any], known: set[str | None]) -> dict[str, t
 
 
 def _our_refunds() -> dict[str | None, tuple[int, str]]:
-    rows = Refund.objects.exclude(external_id=None)
-    return {refund.external_id: (refund.amount_minor, str(refund.state)) for refund in rows}
+    rows = Refund.objects.filter(payment__rail="card").exclude(external_id=None)
+    corrected = _corrected()
+    return {
+        refund.external_id: (
+            refund.amount_minor + corrected[str(refund.external_id)],
+            str(refund.state),
+        )
+        for refund in rows
+    }
 
 
 def _their_disputes(books: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
@@ -167,4 +203,5 @@ def _our_disputes() -> dict[str, tuple[Any, ...]]:
             one.fee_minor,
         )
         for one in Dispute.objects.select_related("payment")
+        if one.provider_status != NOT_THERE
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -119,47 +118,3 @@ def refunds_of_payment(payment_intent_id: str) -> list[Object]:
     with reachable():
         page = stripe.Refund.list(payment_intent=payment_intent_id, limit=100)
         return [dict(one.to_dict()) for one in page.auto_paging_iter()]
-
-
-def sessions_since(since: datetime) -> Iterator[Object]:
-    """Complete Checkout Sessions created since then, newest first."""
-    with reachable():
-        page = stripe.checkout.Session.list(
-            created={"gte": int(since.timestamp())}, status="complete", limit=100
-        )
-        for session in page.auto_paging_iter():
-            yield dict(session.to_dict())
-
-
-def subscriptions() -> Iterator[Object]:
-    """Every subscription there is or was, newest first."""
-    with reachable():
-        page = stripe.Subscription.list(status="all", limit=100)
-        for one in page.auto_paging_iter():
-            yield dict(one.to_dict())
-
-
-def invoices_since(since: datetime) -> Iterator[Object]:
-    """Paid invoices created since then, newest first."""
-    with reachable():
-        page = stripe.Invoice.list(
-            created={"gte": int(since.timestamp())}, status="paid", limit=100
-        )
-        for one in page.auto_paging_iter():
-            yield dict(one.to_dict())
-
-
-def disputes_since(since: datetime) -> Iterator[Object]:
-    """Disputes opened since then, newest first."""
-    with reachable():
-        page = stripe.Dispute.list(created={"gte": int(since.timestamp())}, limit=100)
-        for one in page.auto_paging_iter():
-            yield dict(one.to_dict())
-
-
-def refunds_since(since: datetime) -> Iterator[Object]:
-    """Refunds created since then, newest first."""
-    with reachable():
-        page = stripe.Refund.list(created={"gte": int(since.timestamp())}, limit=100)
-        for one in page.auto_paging_iter():
-            yield dict(one.to_dict())

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 
-from billing.models import Order, OrderStatus
+from billing.models import Order, OrderStatus, Payment
 from billing.rails.card import checkout, objects, reconcile_reading
 from billing.rails.card.reconcile_reading import RAIL
 from billing.services import orders
@@ -65,11 +65,13 @@ def _compared(order: Order, session: objects.Object | None) -> Iterator[Finding]
     if told is None:
         return
     text, remedy = told
+    advice = "" if session else "Look its page up at Stripe: another account, or test mode?"
+    if session is not None and _payment_of(session) is not None:
+        advice = "Its money lies elsewhere: look at the payment, and at what the customer got."
     yield Finding(
         "order_unknown" if session is None else "order_state_differs", str(order.pk), text,
-        ours=order.get_status_display(), theirs=_standing(session),
-        is_safe=session is not None, remedy=remedy,
-        advice="" if session else "Look its page up at Stripe: another account, or test mode?",
+        ours=order.get_status_display(), theirs=_standing(session), is_safe=not advice,
+        remedy=remedy, advice=advice,
     )  # fmt: skip
 
 
@@ -79,6 +81,8 @@ def _told(session: objects.Object | None) -> tuple[str, str] | None:
         return "Stripe does not know the order's pay page.", "Close the order as not paid."
     if checkout.is_free(session):
         return "Completed with nothing to pay, and nobody told us.", "Deliver it."
+    if _payment_of(session) is not None:
+        return "Its payment is booked, and not as this order's.", "Close the order as not paid."
     if session["payment_status"] == "paid":
         return "Paid at Stripe, and nobody told us.", "Book the payment and deliver it."
     if session["status"] == "expired":
@@ -86,6 +90,13 @@ def _told(session: objects.Object | None) -> tuple[str, str] | None:
     if _has_failed(session):
         return "Its delayed payment did not arrive.", "Close it as failed."
     return None
+
+
+def _payment_of(session: objects.Object) -> Payment | None:
+    """Our payment of the page's money, if we have it."""
+    intent_id = objects.id_of(session.get("payment_intent"))
+    paid = session["payment_status"] == "paid" and intent_id is not None
+    return Payment.objects.filter(rail=RAIL, external_id=intent_id).first() if paid else None
 
 
 def _has_failed(session: objects.Object) -> bool:
@@ -99,7 +110,7 @@ def _standing(session: objects.Object | None) -> str:
 
 
 def _act(order: Order, session: objects.Object | None) -> Callable[[], object]:
-    if session is None:
+    if session is None or _payment_of(session) is not None:
         order_id: UUID = order.pk
         return lambda: orders.lapse(order_id, OrderStatus.EXPIRED)
     if _has_failed(session):
