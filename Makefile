@@ -31,7 +31,7 @@ CSS_SOURCES := $(shell find static/src templates accounts billing common -name '
 CHECKS := check-lint check-format check-types check-imports check-django check-templates \
 	check-migrations check-deploy
 
-.PHONY: help run test prove bench check format lock assets clean $(CHECKS)
+.PHONY: help run test prove bench check backup restore image format lock assets clean $(CHECKS)
 
 help: ## Say what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -78,6 +78,17 @@ check-migrations:
 
 check-deploy:
 	@$(DEPLOY_ENV) $(PY) -W error::UserWarning manage.py check --deploy --fail-level WARNING
+
+backup: $(VENV)/.installed ## Save the database (FILE=name; docs/runbooks/backup.md)
+	@mkdir -p var/backups
+	@$(PY) manage.py backup $(or $(FILE),var/backups/$(shell date -u +%Y%m%dT%H%M%SZ).backup)
+
+restore: $(VENV)/.installed ## Restore a backup (FILE=name RESTORE_ARGS=--replace)
+	@test -n "$(FILE)" || { echo "Say which: make restore FILE=name" >&2; exit 1; }
+	@$(PY) manage.py restore $(FILE) $(RESTORE_ARGS)
+
+image: ## Build the container image (needs Docker; docs/runbooks/deployment.md)
+	@docker build --tag billing-portal .
 
 format: $(VENV)/.installed-dev ## Bring the code into shape
 	@$(PY) -m ruff check --fix-only --quiet .
