@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 from allauth.account.models import EmailAddress
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -43,6 +44,7 @@ from billing.models import (
     Transfer,
 )
 from billing.money import CREDIT, USD, Money
+from billing.rails.wallet.rail import WalletRail
 from billing.selectors.statements import reference_group
 from billing.services import (
     disputes,
@@ -57,6 +59,7 @@ from billing.services import (
     subscriptions,
 )
 from billing.services.plan_changes import Quote
+from billing.services.products import Sold
 from common import clock
 from tests.accounts.factories import customer_of, make_person, make_staff
 from tests.billing.fakes import FakeRenewingRail
@@ -67,6 +70,7 @@ NAME = "Vera Victim"
 # Amounts that nothing else here has.
 OPEN_PRICE, PAID_PRICE, TAX, STRAY_PRICE, REFUND = 77_31, 83_47, 1_19, 91_13, 3_07
 HELD_MINOR, USED_MINOR = 123_457_000, 45_678_000
+CREDITS_PRICE_MINOR = 14_567_891_000
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class World:
     api_key: ApiKey
     secret: str
     open_order: Order
+    wallet_order: Order
     paid_order: Order
     payment: Payment
     stray: Payment
@@ -109,6 +114,8 @@ class World:
             "e-mail": EMAIL,
             "name": NAME,
             "open order": str(self.open_order.pk),
+            "order in credits": str(self.wallet_order.pk),
+            "price in credits": str(self.wallet_order.total),
             "paid order": str(self.paid_order.pk),
             "payment": str(self.payment.pk),
             "stray payment": str(self.stray.pk),
@@ -172,6 +179,7 @@ def build() -> World:
         api_key=new_key.api_key,
         secret=new_key.secret,
         open_order=_open(customer, user),
+        wallet_order=_open_in_credits(customer, user),
         paid_order=paid,
         payment=payment,
         stray=stray,
@@ -246,6 +254,13 @@ def _subscribe(customer: Customer, user: User) -> Subscription:
     rail = rails.named("card")
     assert isinstance(rail, FakeRenewingRail)
     return rail.pay(subscriptions.start(customer, "basic", "month", rail=rail.name, placed_by=user))
+
+
+def _open_in_credits(customer: Customer, user: User) -> Order:
+    """It was placed on another device, before there was a subscription."""
+    item = Sold("plan", "basic", "Basic, per month", Money(CREDITS_PRICE_MINOR, CREDIT), {})
+    with mock.patch.dict(rails._RAILS, {"wallet": WalletRail()}):
+        return orders.open_order(customer, item, rail="wallet", placed_by=user)
 
 
 def _dispute(payment: Payment) -> Dispute:
