@@ -50,6 +50,8 @@ class FakeRail(Rail):
         self.acts: dict[str, Callable[[InboundEvent], None]] = {}
         # What reconciliation finds as long as it is in here; an act takes itself out.
         self.differences: list[Repair] = []
+        # The same of a time that is not read any more.
+        self.hidden: list[Repair] = []
         self.balance: Repair | None = None
         self.asked_for: tuple[datetime, datetime] | None = None
 
@@ -102,7 +104,7 @@ class FakeRail(Rail):
     def look_again(self, kind: str, subject: str) -> Repair | None:
         self._reach()
         named = [self.balance] if self.balance else []
-        for one in [*self.differences, *named]:
+        for one in [*self.differences, *self.hidden, *named]:
             if (one.finding.kind, one.finding.subject) == (kind, subject):
                 return one
         return None
