@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.http import SignedInRequest, customer_required, paying_role_required
 from billing import selectors
+from billing.rails.wallet import paying
 from billing.selectors import Purchase, State
 from billing.views.buying import to_pay_page
 from common import clock, doorbell
@@ -34,6 +35,8 @@ def success(request: SignedInRequest, order_id: UUID) -> HttpResponse:
     Serves the whole page, or only the part that changes when htmx polls for it.
     """
     purchase = selectors.purchase(request.customer, order_id)
+    if purchase.state == State.OPEN and purchase.rail == paying.RAIL and request.membership.may_pay:
+        return redirect("billing:wallet_pay", order_id=order_id)  # nobody else will tell us more
     is_waiting = purchase.state in _WAITING
     takes_long = is_waiting and _has_waited(purchase)
     shown = f"{purchase.state}-{takes_long:d}"

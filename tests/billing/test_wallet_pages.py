@@ -117,6 +117,14 @@ def test_one_that_is_too_late_says_so(client: PersonClient) -> None:
     assert "not paid in time" in page
 
 
+def test_an_open_order_leads_to_its_pay_page_and_not_to_a_spinner(client: PersonClient) -> None:
+    order = ordered(client.customer)
+
+    response = client.get(f"/billing/orders/{order.pk}/success")
+
+    assert (response.status_code, response["Location"]) == (302, page_of(order))
+
+
 def test_looking_takes_nothing(client: PersonClient) -> None:
     order = ordered(client.customer)
 
