@@ -79,6 +79,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "billing_project.rate_limits.RateLimitMiddleware",
     "common.middleware.RefusalPageMiddleware",
 ]
 
@@ -274,6 +275,7 @@ REST_FRAMEWORK = {
         "api": "1200/min",
         "api_anonymous": "60/min",
         "checkout": "30/min",
+        "refused_webhook": "120/min",
     },
     "EXCEPTION_HANDLER": "common.api.exception_handler",
     "NUM_PROXIES": TRUSTED_PROXY_COUNT,

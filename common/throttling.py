@@ -22,6 +22,19 @@ def parse_rate(rate: str) -> tuple[int, int]:
     return int(count), _PERIOD_SECONDS[period[:1]]
 
 
+def seconds_to_wait(scope: str, caller: str) -> float | None:
+    """Count one call; None when it is within the scope's rate, else when to come again."""
+    rate = api_settings.DEFAULT_THROTTLE_RATES.get(scope)
+    if not rate:
+        return None
+    limit, window_seconds = parse_rate(str(rate))
+    started, elapsed = divmod(time.time(), window_seconds)
+    key = f"throttle:{scope}:{caller}:{int(started)}"
+    if _count(key, window_seconds) <= limit:
+        return None
+    return max(1.0, window_seconds - elapsed)
+
+
 class WindowThrottle(BaseThrottle):
     """At most so many calls per window and caller, the rate taken from the settings by scope.
 
@@ -37,16 +50,9 @@ class WindowThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         scope = self.scope(request, view)
-        rate = api_settings.DEFAULT_THROTTLE_RATES.get(scope) if scope else None
-        if not rate:
-            return True
-        limit, window_seconds = parse_rate(str(rate))
-        started, elapsed = divmod(time.time(), window_seconds)
-        key = f"throttle:{scope}:{self.caller(request)}:{int(started)}"
-        if _count(key, window_seconds) <= limit:
-            return True
-        self.wait_seconds = max(1.0, window_seconds - elapsed)
-        return False
+        if scope is not None:
+            self.wait_seconds = seconds_to_wait(scope, self.caller(request))
+        return self.wait_seconds is None
 
     def wait(self) -> float | None:
         return self.wait_seconds
