@@ -174,7 +174,8 @@ def _act(context: Context, call: Call, sent: Json, fault: Json | None) -> tuple[
         reply, saved = Reply(200, _dispatch(context, call, sent)), True
         context.tx.run("RELEASE work")
     except StripeError as error:
-        context.tx.run("ROLLBACK TO work")  # a refusal half-way leaves nothing half done
+        if not error.keeps:
+            context.tx.run("ROLLBACK TO work")  # a refusal half-way leaves nothing half done
         reply, saved = Reply(error.status, error.body()), error.saved
     if answer not in ("ok", "cut"):
         return _broken(int(answer)), saved

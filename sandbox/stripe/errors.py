@@ -11,7 +11,10 @@ class StripeError(Exception):
     """An answer other than 200. ``saved`` tells whether an idempotency key remembers it.
 
     ``details`` are further fields of the answer, such as ``decline_code`` and ``payment_intent``.
+    ``keeps`` says that what was done before stays done: an attempt that a bank declined was made.
     """
+
+    keeps = False
 
     def __init__(
         self,

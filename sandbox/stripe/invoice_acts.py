@@ -77,7 +77,9 @@ def pay(context: Context, params: Json, id: str) -> Json:
     if invoice["amount_due"] and not (method_id or collection.method_for(context, invoice)):
         raise StripeError(subscriptions.NO_METHOD, code="resource_missing")
     if not collection.collect(context, invoice, method_id=method_id, by_hand=True):
-        raise subscriptions.declined(context, invoice)
+        error = subscriptions.declined(context, invoice)
+        error.keeps = True  # the attempt was made, and its events are told
+        raise error
     return context.need(KIND, id)
 
 

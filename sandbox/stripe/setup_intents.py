@@ -130,8 +130,11 @@ def confirm(context: Context, params: Json, id: str) -> Json:
         )
         raise StripeError(message, code="setup_intent_unexpected_state")
     method = context.need(payment_methods.KIND, intent["payment_method"])
-    if attempt(context, intent, method) == "requires_payment_method":
-        raise card_error(payment_methods.card_of(context, method["id"]).decline or REFUSED)
+    refusal = payment_methods.card_of(context, method["id"]).why_not_saved
+    if attempt(context, intent, method) == "requires_payment_method" and refusal is not None:
+        error = card_error(refusal, setup_intent=intent)
+        error.keeps = True
+        raise error
     return intent
 
 

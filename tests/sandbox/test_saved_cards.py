@@ -275,6 +275,28 @@ def test_a_setup_intent_saves_a_card_by_the_api(sandbox: Sandbox) -> None:
         api.setup_intents.confirm(
             refused.id, params={"payment_method": card(sandbox, "4000000000000002").id}
         )
+    failed = api.setup_intents.retrieve(refused.id)
+    assert failed.last_setup_error
+    assert (failed.status, failed.last_setup_error.code) == (
+        "requires_payment_method",
+        "card_declined",
+    )
+    assert "setup_intent.setup_failed" in sandbox.event_types()
     with pytest.raises(stripe.InvalidRequestError, match="status of succeeded"):
         api.setup_intents.cancel(made.id)
     assert api.setup_intents.cancel(refused.id).status == "canceled"
+
+
+def test_a_payment_that_the_bank_declines_was_tried_all_the_same(sandbox: Sandbox) -> None:
+    owner = customer(sandbox)
+    method = attached(sandbox, owner, ATTACHES_BUT_DECLINES)
+    api = sandbox.api().v1
+    api.customers.update(owner, params={"invoice_settings": {"default_payment_method": method}})
+    invoice = str(subscribed(sandbox, owner).latest_invoice)
+    before = sandbox.event_types().count("invoice.payment_failed")
+
+    with pytest.raises(stripe.CardError, match="was declined"):
+        api.invoices.pay(invoice)
+
+    assert sandbox.event_types().count("invoice.payment_failed") == before + 1
+    assert [charge.status for charge in api.charges.list().data] == ["failed", "failed"]
