@@ -46,7 +46,7 @@ class Term:
 class Charge:
     """What a rail reports of one charge, read from the provider's own object.
 
-    ``amount_minor`` is all that came: subtotal - discount + tax.
+    ``amount_minor`` is all that came: subtotal - discount + tax + what was owed before.
     """
 
     rail: str
@@ -63,6 +63,8 @@ class Charge:
     order_id: UUID | None
     # What it pays of a subscription, if it is for one.
     term: Term | None = None
+    # Amounts too small to be charged for by themselves, which the rail collected with this.
+    owed_before_minor: int = 0
 
     @property
     def amount(self) -> Money:

@@ -68,4 +68,5 @@ def _match_term(charge: Charge, term: Term) -> Match:
 
 
 def _adds_up(charge: Charge) -> bool:
-    return charge.amount_minor == charge.subtotal_minor - charge.discount_minor + charge.tax_minor
+    net_minor = charge.subtotal_minor - charge.discount_minor
+    return charge.amount_minor == net_minor + charge.tax_minor + charge.owed_before_minor

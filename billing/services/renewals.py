@@ -30,6 +30,9 @@ def order_for(charge: Charge, term: Term) -> tuple[Order | None, str]:
         return None, refusal
     placed = _placed(customer, subscription, term, charge.subtotal_minor)
     order = placed or _new_order(customer, term, Money(charge.subtotal_minor, charge.asset))
+    if charge.owed_before_minor:
+        order.subtotal_minor += charge.owed_before_minor
+        order.save(update_fields=["subtotal_minor"])
     plan_offers.keep_term(order, term)
     return order, ""
 

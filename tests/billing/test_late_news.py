@@ -41,6 +41,7 @@ def bill(
     *,
     plan: str = "basic",
     amount_minor: int = 29_99,
+    owed_before_minor: int = 0,
 ) -> Payment:
     """The rail tells of a paid invoice for that stretch of the order's subscription."""
     number = next(_numbers)
@@ -64,7 +65,8 @@ def bill(
             rail="card",
             external_id=f"pi_late_{number}",
             asset=USD,
-            amount_minor=amount_minor,
+            amount_minor=amount_minor + owed_before_minor,
+            owed_before_minor=owed_before_minor,
             subtotal_minor=amount_minor,
             discount_minor=0,
             tax_minor=0,
@@ -157,3 +159,16 @@ def test_the_first_payment_closes_the_order_that_was_placed_even_after_a_renewal
     assert (order.status, first.order) == (OrderStatus.PAID, order)
     assert (subscription.started_at, subscription.period_ends_at) == (NOW, AFTER)
     assert [one[1:3] for one in stretches(order)] == [(NOW, NEXT), (NEXT, AFTER)]
+
+
+def test_what_was_too_little_to_charge_is_money_of_the_renewal_it_comes_with(
+    renewing_rail: FakeRenewingRail,
+) -> None:
+    order = placed()
+    bill(order, Reason.FIRST, NOW, NEXT)
+
+    renewal = bill(order, Reason.RENEWAL, NEXT, AFTER, owed_before_minor=23)
+
+    assert renewal.order is not None
+    assert renewal.order.total.amount_minor == renewal.amount_minor == 29_99 + 23
+    assert stretches(order)[1] == ("basic", NEXT, AFTER, 29_99 + 23)

@@ -95,7 +95,9 @@ def change_at_period_end(subscription: Subscription, offer: Offer) -> None:
             phases=[
                 {
                     "items": [{"price": item["price"]["id"], "quantity": 1}],
-                    "start_date": (schedule["current_phase"] or schedule["phases"][0])["start_date"],
+                    "start_date": (schedule["current_phase"] or schedule["phases"][0])[
+                        "start_date"
+                    ],
                     "end_date": item["current_period_end"],
                     "proration_behavior": "none",
                 },

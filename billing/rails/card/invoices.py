@@ -79,16 +79,21 @@ def _intent(invoice: objects.Object) -> objects.Object | None:
 
 
 def _charge(invoice: objects.Object, intent: objects.Object | None, term: Term | None) -> Charge:
-    """The money of a paid invoice; credit that the customer has at Stripe counts as discount."""
+    """The money of a paid invoice; credit that the customer has at Stripe counts as discount.
+
+    Stripe charges no less than some cents: those it adds to the customer's next invoice.
+    """
     tax = sum(one["amount"] for one in invoice["total_taxes"] or [])
     paid = invoice["amount_paid"]
+    missing = invoice["subtotal"] + tax - paid
     return Charge(
         rail=RAIL,
         external_id=intent["id"] if intent else invoice["id"],
         asset=asset(invoice["currency"].upper()),
         amount_minor=paid,
         subtotal_minor=invoice["subtotal"],
-        discount_minor=invoice["subtotal"] + tax - paid,
+        discount_minor=max(missing, 0),
+        owed_before_minor=max(-missing, 0),
         tax_minor=tax,
         occurred_at=_paid_at(invoice),
         customer=customers.known_as(objects.id_of(invoice["customer"])),
@@ -99,11 +104,7 @@ def _charge(invoice: objects.Object, intent: objects.Object | None, term: Term |
 
 def _term(invoice: objects.Object, subscription: objects.Object) -> Term | None:
     """The time it bills: its newest line that is not a credit. None when it bills no time."""
-    lines = [
-        one
-        for one in objects.invoice_lines(invoice)
-        if (one["parent"] or {}).get("type") == "subscription_item_details" and one["amount"] >= 0
-    ]
+    lines = [one for one in objects.invoice_lines(invoice) if _bills_time(one)]
     if not lines:
         return None
     line = max(lines, key=lambda one: (one["period"]["end"], one["amount"]))
@@ -126,6 +127,14 @@ def _term(invoice: objects.Object, subscription: objects.Object) -> Term | None:
         and line["period"]["end"] <= trial_end,
         order_id=_order_id(subscription),
     )
+
+
+def _bills_time(line: objects.Object) -> bool:
+    """Whether a line asks for time of a subscription; one that gives some back may come to 0."""
+    details = (line["parent"] or {}).get("subscription_item_details")
+    if not details or line["amount"] < 0:
+        return False
+    return not (details.get("proration_details") or {}).get("credited_items")
 
 
 def _order_id(subscription: objects.Object) -> UUID | None:
