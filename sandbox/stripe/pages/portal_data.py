@@ -24,6 +24,7 @@ class Plan:
     price: str
     status: str
     next: str
+    until: str
     ends: bool
 
 
@@ -102,6 +103,7 @@ def plan_of(context: Context, subscription: Json) -> Plan:
         price=f"{display(amount, subscription['currency'])} {every}",
         status=_status(subscription),
         next=_next(subscription),
+        until=day(subscription_docs.period_of(subscription)[1]),
         ends=subscription["cancel_at"] is not None,
     )
 

@@ -165,7 +165,7 @@ def _invoice(row: Row) -> Markup:
 def ask_cancel(plan: Plan, offered: Json, back: str) -> Markup:
     """Whether a plan shall really end."""
     at_once = offered["mode"] == "immediately"
-    when = "It ends at once." if at_once else "You keep it until the period that is paid for ends."
+    when = "It ends at once." if at_once else f"You keep it until {plan.until}."
     reason = offered["cancellation_reason"]
     choices = [
         el("option", one.replace("_", " ").capitalize(), value=one) for one in reason["options"]
