@@ -91,16 +91,21 @@ def create(context: Context, params: Json) -> Json:
     }
     _apply(customer, params)
     context.tx.insert(customer)
-    if "payment_method" in params:
-        where = {"customer": customer["id"]}
-        saved = payment_methods.attach_to(context, where, params["payment_method"])
-        if params.get("invoice_settings", {}).get("default_payment_method"):
-            customer["invoice_settings"]["default_payment_method"] = saved["id"]
-    else:
-        _apply_default(context, customer, params)
+    _apply_first_method(context, customer, params)
     context.tx.save(customer)
     events.emit(context, "customer.created", customer)
     return customer
+
+
+def _apply_first_method(context: Context, customer: Json, params: Json) -> None:
+    """Save the payment method that a new customer comes with, and make it the default if asked."""
+    if "payment_method" not in params:
+        _apply_default(context, customer, params)
+        return
+    where = {"customer": customer["id"]}
+    saved = payment_methods.attach_to(context, where, params["payment_method"])
+    if params.get("invoice_settings", {}).get("default_payment_method"):
+        customer["invoice_settings"]["default_payment_method"] = saved["id"]
 
 
 def _apply_default(context: Context, customer: Json, params: Json) -> None:

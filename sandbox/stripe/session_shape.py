@@ -15,9 +15,7 @@ KIND = "checkout.session"
 def build(context: Context, params: Json, *, currency: str | None) -> Json:
     """An open session without amounts yet, not stored."""
     id = ids.session()
-    mode = params["mode"]
     taxed = params.get("automatic_tax", {}).get("enabled", False)
-    methods = ["card", "us_bank_account"] if mode == "payment" else ["card"]
     return {
         **_NOT_MODELLED,
         "id": id,
@@ -37,24 +35,34 @@ def build(context: Context, params: Json, *, currency: str | None) -> Json:
         "customer_email": params.get("customer_email"),
         "discounts": [],
         "expires_at": params.get("expires_at", context.now + MAX_LIFE_SECONDS),
-        "invoice_creation": _INVOICE_CREATION if mode == "payment" else None,
         "livemode": False,
         "locale": params.get("locale"),
         "metadata": merged({}, params.get("metadata")),
-        "mode": mode,
         "origin_context": params.get("origin_context"),
         "payment_intent": None,
-        "payment_method_collection": _collection(params),
         "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-        "payment_method_types": params.get("payment_method_types") or methods,
-        "payment_status": "no_payment_required" if mode == "setup" else "unpaid",
-        "saved_payment_method_options": _SAVED if mode == "subscription" else None,
+        **_of_mode(params),
         "status": "open",
         "submit_type": params.get("submit_type"),
         "success_url": params["success_url"],
         "total_details": None,
         "ui_mode": "hosted_page",
         "url": f"{context.config.public_url}/c/pay/{id}",
+    }
+
+
+def _of_mode(params: Json) -> Json:
+    """What depends on the mode."""
+    mode = params["mode"]
+    methods = ["card", "us_bank_account"] if mode == "payment" else ["card"]
+    collection = "if_required" if mode == "payment" else "always"
+    return {
+        "invoice_creation": _INVOICE_CREATION if mode == "payment" else None,
+        "mode": mode,
+        "payment_method_collection": params.get("payment_method_collection", collection),
+        "payment_method_types": params.get("payment_method_types") or methods,
+        "payment_status": "no_payment_required" if mode == "setup" else "unpaid",
+        "saved_payment_method_options": _SAVED if mode == "subscription" else None,
     }
 
 
@@ -123,11 +131,6 @@ def _creation(params: Json) -> str | None:
         return None
     default = "always" if params["mode"] == "subscription" else "if_required"
     return str(params.get("customer_creation", default))
-
-
-def _collection(params: Json) -> str:
-    default = "if_required" if params["mode"] == "payment" else "always"
-    return str(params.get("payment_method_collection", default))
 
 
 def _first_details(context: Context, params: Json) -> Json | None:
