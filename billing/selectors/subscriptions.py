@@ -89,8 +89,8 @@ class SubscriptionRow:
 
     @property
     def can_change(self) -> bool:
-        """Whether its plan may be changed now."""
-        return not self.is_failing and self.phase not in (Phase.PAUSED, Phase.ENDED)
+        """Whether its plan may be changed now: what is set to end is resumed first."""
+        return self.phase in (Phase.TRIAL, Phase.ACTIVE, Phase.PREPAID)
 
     @property
     def can_cancel(self) -> bool:
@@ -275,7 +275,7 @@ def _next_of_failing(subscription: Subscription, phase: Phase, zone: ZoneInfo) -
     if phase == Phase.SUSPENDED:
         sentence = f"Suspended since {_day(at, zone)}: a payment failed and is still due."
         return NextStep(NextKind.WAITS, None, subscription.price, sentence)
-    sentence = f"A payment failed. Access stays until {_day(at, zone)}."
+    sentence = f"Access stays until {_day(at, zone)}; the payment is tried again."
     return NextStep(NextKind.ACCESS_ENDS, at, subscription.price, sentence)
 
 

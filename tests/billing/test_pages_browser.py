@@ -15,6 +15,8 @@ from billing.services import orders
 from common import clock
 from tests import live
 from tests.accounts.factories import PersonClient, signed_in
+from tests.billing.fakes import FakeRenewingRail, only_rail
+from tests.billing.subscribers import subscribe_twice
 from tests.factories import make_order, make_payment
 
 pytestmark = pytest.mark.browser
@@ -92,6 +94,37 @@ def test_every_page_fits_a_phone_and_the_browser_has_nothing_to_say(
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= PHONE["width"], path
     assert complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_plans_and_subscriptions_fit_a_phone_and_work_without_script(
+    web: live.Portal, browser: Browser, person: PersonClient, scheme: str
+) -> None:
+    page = visit(browser, web, person, scheme=scheme, script=False)
+    page.goto("/billing/plans")
+    fits(page)
+    page.click("#per-year")
+    expect(page.locator("#plan-premium")).to_contain_text("$999.99")
+    fits(page)
+    with web.orm(), only_rail(FakeRenewingRail()) as rail:
+        _, second = subscribe_twice(person, rail)
+        rail.fail(second)
+
+    for path in ("plans", "plans?interval=year", "subscription", "subscription/cancel", ""):
+        page.goto(f"/billing/{path}")
+        fits(page)
+        expect(page.locator("#notice-duplicate")).to_be_visible()
+        expect(page.locator("#notice-past_due")).to_contain_text("The payment for Basic failed.")
+
+
+def fits(page: Page) -> None:
+    """Nothing of the page is wider than a phone; measured without a script of the page's own."""
+    widest = max(
+        (box["x"] + box["width"] for one in page.locator("main *").all()
+         if (box := one.bounding_box()) is not None),
+        default=0,
+    )  # fmt: skip
+    assert widest <= PHONE["width"], page.url
 
 
 def test_the_success_page_turns_by_itself_when_the_payment_comes(

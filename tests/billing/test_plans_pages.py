@@ -197,6 +197,18 @@ def test_while_a_payment_is_due_nothing_can_be_changed(
     assert 'id="notice-past_due"' in text_of(page)
 
 
+def test_what_is_set_to_end_is_resumed_before_it_changes(
+    person: PersonClient, renewing_rail: FakeRenewingRail
+) -> None:
+    subscribe(person, renewing_rail)
+    cancellations.cancel(person.customer)
+
+    page = person.get(PATH)
+
+    assert "Resume it to change the plan." in said(page)
+    assert "Upgrade to" not in said(page)
+
+
 def test_a_trial_is_offered_once(
     person: PersonClient, renewing_rail: FakeRenewingRail, with_trial: None
 ) -> None:

@@ -128,7 +128,7 @@ def test_a_failed_payment_is_said_on_every_page_with_the_way_to_mend_it(
         for path in (HOME, "/billing/", "/billing/plans", "/billing/transactions"):
             notice = value_of(person.get(path), "notice-past_due")
             assert "The payment for Basic failed." in notice
-            assert "Access stays until 27 Dec 2026." in notice
+            assert "Access stays until 27 Dec 2026;" in notice
             assert "Update the card" in notice
         assert "notice-past_due" not in text_of(person.get("/settings/"))
 
