@@ -59,7 +59,8 @@ def _setups(sandbox: Sandbox, owner: str) -> None:
     )
     api.setup_intents.confirm(made.id, params={"payment_method": "pm_card_visa"})
     api.setup_intents.cancel(api.setup_intents.create(params={"description": "None"}).id)
-    session = api.checkout.sessions.create(params={**SETUP, "customer": owner})  # type: ignore[typeddict-item]
+    saving: Any = {**SETUP, "customer": owner}
+    session = api.checkout.sessions.create(params=saving)
     pay = f"sessions/{session.id}/pay"
     sandbox.control(pay, card="4000000000000002")
     sandbox.control(pay, card="4000002500003155")
