@@ -143,8 +143,9 @@ def test_env_example_as_it_stands_lacks_only_the_secret(tmp_path_factory: object
 
 
 def _variables_read() -> Iterator[str]:
-    """Names in calls that read the environment, plus the catalogue's list."""
+    """Names in calls that read the environment, plus the catalogue's list and compose.yaml's."""
     yield from catalogue.VARIABLES
+    yield from re.findall(r"\$\{([A-Z_]+)", (BASE_DIR / "compose.yaml").read_text())
     for file in [*BASE_DIR.glob("billing_project/*.py"), *BASE_DIR.glob("sandbox/**/*.py")]:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and _reads_environment(node.func):
