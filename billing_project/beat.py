@@ -8,14 +8,17 @@ Celery's own clock (``app.now``) stays the wall's: it counts the waits of tasks 
 from __future__ import annotations
 
 import logging
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
 from celery import schedules
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.models import QuerySet
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
+from billing_project import moving
 from billing_project.operations import liveness
 from billing_project.operations.watchman import Watchman
 from common import clock
@@ -26,6 +29,9 @@ LOCK_KEY = 0x62656174  # "beat"
 RETRY_SECONDS = 5.0
 # Clocks of two machines differ a little; only beyond this was time put back.
 PUT_BACK = timedelta(minutes=1)
+# After a jump ahead, what happened on the way is told first; then the schedule judges by it.
+AFTER_JUMP_SECONDS = 5.0
+MOVING_SECONDS = 1.0
 
 
 class PortalEntry(ModelEntry):  # type: ignore[misc]
@@ -60,6 +66,8 @@ class SingleScheduler(DatabaseScheduler):  # type: ignore[misc]
         self._is_holder = False
         self._watchman = Watchman()
         self._last_tick = clock.now()
+        self._last_real = time.monotonic()
+        self._rests_until = 0.0
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
@@ -68,11 +76,27 @@ class SingleScheduler(DatabaseScheduler):  # type: ignore[misc]
             liveness.touch("beat")
             return RETRY_SECONDS
         self._watchman.tick()
-        now = clock.now()
-        if now < self._last_tick - PUT_BACK:
+        jump = self._jump()
+        if jump < -PUT_BACK:
             self._begin_again()
-        self._last_tick = now
+        elif jump > PUT_BACK:
+            self._rests_until = time.monotonic() + AFTER_JUMP_SECONDS
+        if self._is_moving() or time.monotonic() < self._rests_until:
+            return MOVING_SECONDS
         return float(super().tick(*args, **kwargs))
+
+    def _jump(self) -> timedelta:
+        """By how much the portal's time went further than the wall's since the last look."""
+        now, real = clock.now(), time.monotonic()
+        jump = now - self._last_tick - timedelta(seconds=real - self._last_real)
+        self._last_tick, self._last_real = now, real
+        return jump
+
+    def _is_moving(self) -> bool:
+        try:
+            return settings.SANDBOX and moving.is_moving(self._lock_connection)
+        except DatabaseError:
+            return True  # the lock is asked for again first, on a new connection
 
     def enabled_models_qs(self) -> QuerySet[Any]:
         """All of them: the usual choice leaves out what the wall's clock says is hours away."""

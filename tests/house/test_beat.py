@@ -14,7 +14,8 @@ import redis
 from django.conf import settings
 from django_celery_beat.models import PeriodicTask
 
-from billing_project.beat import SingleScheduler
+from billing_project import moving
+from billing_project.beat import MOVING_SECONDS, SingleScheduler
 from billing_project.celery import app
 from common import clock
 from tests import live
@@ -34,6 +35,10 @@ class Beat(SingleScheduler):
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
         self.rung.append(entry.name)
+
+    def _jump(self) -> timedelta:
+        """The hands of these tests jump all the time: none is waited for."""
+        return min(super()._jump(), timedelta(0))
 
     def run(self) -> list[str]:
         """Tick until it wants to rest; what of ours was rung meanwhile."""
@@ -122,6 +127,23 @@ def test_a_beat_started_after_time_was_put_back_rings_too(
         assert set(latest) == {clock.now()}
     finally:
         later._lock_connection.close()
+
+
+def test_it_waits_while_somebody_moves_the_time_and_for_a_while_after_a_jump(
+    beat: tuple[Beat, clock.FrozenClock],
+) -> None:
+    scheduler, hands = beat
+
+    hands.move(timedelta(days=1))
+    with moving.moving():
+        assert scheduler.tick() == MOVING_SECONDS
+        with pytest.raises(moving.AlreadyMoving), moving.moving():
+            pass
+    assert scheduler.run() == TASKS
+
+    hands.move(timedelta(days=1))
+    assert SingleScheduler._jump(scheduler) > timedelta(hours=23)
+    assert SingleScheduler._jump(scheduler) < timedelta(seconds=1)
 
 
 def test_tasks_that_try_again_wait_by_the_walls_clock() -> None:

@@ -12,6 +12,7 @@ from django.db.models import Min
 from billing.models import Subscription, SubscriptionStatus
 from billing_project import sandbox_control
 from billing_project.diary import Diary
+from billing_project.moving import AlreadyMoving, moving
 from billing_project.sandbox_control import SandboxError
 from billing_project.timelapse import ClockNotFollowed, Timelapse
 from common import clock
@@ -57,8 +58,10 @@ class Command(BaseCommand):
         ends = _next_renewal() if how_far is None else target(how_far, begins)
         diary = Diary()
         try:
-            Timelapse(sandbox_control.ours()).move(ends, on_step=self._bar(begins, ends))
-        except (SandboxError, ClockNotFollowed) as problem:
+            sandbox = sandbox_control.ours()
+            with moving():
+                Timelapse(sandbox).move(ends, on_step=self._bar(begins, ends))
+        except (SandboxError, ClockNotFollowed, AlreadyMoving) as problem:
             raise CommandError(str(problem)) from problem
         self.stdout.write(f"It is {clock.now():%Y-%m-%d %H:%M} UTC now.")
         for line in diary.lines():

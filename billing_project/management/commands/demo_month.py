@@ -14,6 +14,7 @@ from billing_project import sandbox_control
 from billing_project.demo import month
 from billing_project.demo.hands import DemoFailed
 from billing_project.demo.stories import DEMO_EMAIL
+from billing_project.moving import AlreadyMoving, moving
 from billing_project.sandbox_control import SandboxError
 from billing_project.timelapse import ClockNotFollowed
 from common import clock
@@ -42,8 +43,9 @@ class Command(BaseCommand):
             elif month.was_begun():
                 self.stdout.write("The demo month was begun and broken off; it is not begun again.")
             else:
-                self._live(sandbox)
-        except (SandboxError, ClockNotFollowed, DemoFailed) as problem:
+                with moving():
+                    self._live(sandbox)
+        except (SandboxError, ClockNotFollowed, AlreadyMoving, DemoFailed) as problem:
             raise CommandError(f"The demo month broke off: {problem}") from problem
 
     def _live(self, sandbox: sandbox_control.Sandbox) -> None:
