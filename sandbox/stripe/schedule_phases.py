@@ -19,9 +19,10 @@ from sandbox.stripe.params import (
     not_here,
     text,
 )
-from sandbox.stripe.periods import boundary
+from sandbox.stripe.periods import DAY_SECONDS, boundary
 
 PRORATIONS = subscription_params.PRORATIONS
+MAX_AHEAD_DAYS = 3660
 INTERVALS = ("day", "week", "month", "year")
 
 ITEM: Fields = {
@@ -153,8 +154,10 @@ def read(context: Context, subscription: Json, schedule: Json, sent: list[Json])
             message = f"The phases {expected}: {path}[start_date] should be {follows}."
             raise bad_param(message, f"{path}[start_date]")
         phases.append(_read_phase(context, subscription, one, path, start=start))
-        if phases[-1]["end_date"] <= start:
-            raise bad_param("A phase must end after it starts.", f"{path}[end_date]")
+        end = phases[-1]["end_date"]
+        if not start < end <= context.now + MAX_AHEAD_DAYS * DAY_SECONDS:
+            message = "A phase must end after it starts, and within ten years."
+            raise bad_param(message, f"{path}[end_date]")
     if not phases:
         raise bad_param("A schedule must have at least one phase.", "phases")
     _need_unchanged(subscription, phases, context.now)

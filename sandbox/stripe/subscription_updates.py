@@ -108,9 +108,7 @@ def _move_trial(context: Context, subscription: Json, params: Json) -> bool:
         return True
     if subscription["status"] != "trialing":
         raise not_modelled("trial_end of a subscription that is not in a trial")
-    if end <= context.now:
-        message = "Invalid timestamp: must be an integer Unix timestamp in the future."
-        raise StripeError(message, param="trial_end")
+    subscriptions.need_trial_end(context, end)
     start = subscription_docs.period_of(subscription)[0]
     subscription |= {"trial_end": end, "billing_cycle_anchor": end}
     subscription_docs.set_period(subscription, (start, end))

@@ -24,6 +24,7 @@ from sandbox.stripe.periods import DAY_SECONDS, boundary
 from sandbox.stripe.routes import Route
 
 KIND = subscription_docs.KIND
+MAX_TRIAL_DAYS = 730
 NO_METHOD = (
     "This customer has no attached payment source or default payment method. Please consider "
     "adding a default payment method. For more information, visit "
@@ -66,10 +67,18 @@ def _trial_end(context: Context, params: Json) -> int | None:
     end = params.get("trial_end")
     if end in (None, "now"):
         return None
+    need_trial_end(context, end)
+    return int(end)
+
+
+def need_trial_end(context: Context, end: int) -> None:
+    """Raises StripeError unless a trial can end then."""
     if end <= context.now:
         message = "Invalid timestamp: must be an integer Unix timestamp in the future."
         raise StripeError(message, param="trial_end")
-    return int(end)
+    if end > context.now + MAX_TRIAL_DAYS * DAY_SECONDS:
+        message = f"Invalid trial end: a trial can last up to {MAX_TRIAL_DAYS} days."
+        raise StripeError(message, param="trial_end")
 
 
 def _set_end(context: Context, subscription: Json, params: Json) -> None:

@@ -363,5 +363,6 @@ def test_a_page_that_was_paid_is_not_paid_again_from_the_balance(
 
     (invoice,) = plans.invoices(sandbox, done["subscription"])
     assert (invoice["starting_balance"], invoice["amount_paid"]) == (0, 5000)
-    assert sandbox.api().v1.customers.retrieve(running["customer"]).balance == credit < 0
+    left = sandbox.api().v1.customers.retrieve(running["customer"]).balance
+    assert left == credit != 0
     assert sandbox.books()["agrees"]
