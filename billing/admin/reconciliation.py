@@ -17,10 +17,10 @@ from billing.admin.base import (
     LongTableAdmin,
     ReadOnlyAdmin,
     badge,
-    link,
     link_to,
     list_of,
     staff_act,
+    text,
 )
 from billing.admin.customer_money import Row, Section
 from billing.admin.filters import (
@@ -62,6 +62,10 @@ STATE = badge(
         ItemState.GONE: "info",
     },
 )
+COMPARED = text("compared_count", "Compared")
+FOUND = text("found_count", "Differ")
+REPAIRED = text("repaired_count", "Repaired")
+LEFT = text("left_count", "Wait for somebody")
 COLUMNS = ["What", "Which", "Ours", "Theirs", "Repair does", "State", ""]
 CSV_COLUMNS = (
     "Kind", "Subject", "Detail", "Ours", "Theirs", "Safe", "Repair", "Advice", "State", "Found",
@@ -75,13 +79,19 @@ def what(item: ReconciliationItem) -> str:
     return item.title
 
 
+@admin.display(description="Run", ordering="run")
+def run_of(item: ReconciliationItem) -> SafeString:
+    """A short link to the run that named it."""
+    return link_to(item.run, f"{item.run.asked_at:%Y-%m-%d %H:%M}")
+
+
 @admin.register(ReconciliationRun)
 class ReconciliationRunAdmin(ReadOnlyAdmin):
     """Runs, newest first; each with its differences."""
 
     list_display = [
-        "asked_at", OUTCOME, "rail", "since", "until", "compared_count", "found_count",
-        "repaired_count", "left_count", "started_by",
+        "asked_at", OUTCOME, "rail", "since", "until", COMPARED, FOUND, REPAIRED, LEFT,
+        "started_by",
     ]  # fmt: skip
     list_select_related = ["started_by"]
     list_filter = ["outcome", RailFilter]
@@ -89,12 +99,12 @@ class ReconciliationRunAdmin(ReadOnlyAdmin):
     date_hierarchy = "asked_at"
     search_fields = ["id"]
     search_help_text = "Run id. A payment's or refund's id is found under Differences."
-    change_form_outer_after_template = "admin/billing/reconciliation_items.html"
+    change_form_outer_before_template = "admin/billing/reconciliation_items.html"
     actions_list = ["run_now"]
     actions_detail = ["repair_safe", "download"]
     fieldsets = [
-        (None, {"fields": ["id", "rail", "since", "until", "repairs", OUTCOME, "note"]}),
-        ("Counted", {"fields": ["compared_count", "found_count", "repaired_count", "left_count"]}),
+        (None, {"fields": ["id", "rail", "since", "until", "repairs", "outcome", "note"]}),
+        ("Counted", {"fields": [COMPARED, FOUND, REPAIRED, LEFT]}),
         ("Moments", {"fields": ["asked_at", "started_by", "started_at", "finished_at"]}),
     ]
 
@@ -163,14 +173,14 @@ class ReconciliationItemAdmin(LongTableAdmin):
     """Differences of all runs, newest first."""
 
     list_display = [
-        what, "subject", "ours", "theirs", "is_safe", STATE, link("run", "Run"), "repaired_at",
+        what, "subject", "ours", "theirs", "is_safe", STATE, run_of, "repaired_at",
     ]  # fmt: skip
     list_select_related = ["run"]
     list_filter = [DifferenceStateFilter, NounFilter, "is_safe", ReconciledRailFilter]
     search_fields = ["id", "subject", "run__id"]
     search_help_text = "The provider's id (pi_…, re_…, du_…, in_…, sub_…), our order id, or run id."
     fieldsets = [
-        (None, {"fields": [what, "subject", "run", STATE]}),
+        (None, {"fields": [what, "subject", "run", "state"]}),
         ("What differs", {"fields": ["detail", "ours", "theirs"]}),
         ("Repair", {"fields": ["remedy", "is_safe", "advice"]}),
         ("What became of it", {"fields": ["found_at", "repaired_at", "note"]}),
