@@ -27,6 +27,8 @@ from billing.models import (
     Refund,
     RefundState,
     StaffAction,
+    Subscription,
+    SubscriptionStatus,
     UnappliedPayment,
 )
 from billing.models.reconciliation import OPEN
@@ -94,6 +96,7 @@ def first_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     cards = [
         *(_inbox_cards() if may("billing.view_inboundevent") else ()),
         *(_order_cards() if may("billing.view_order") else ()),
+        *(_subscription_cards() if may("billing.view_subscription") else ()),
         *(_refund_cards() if may("billing.view_refund") else ()),
         *(_dispute_cards() if may("billing.view_dispute") else ()),
         *(_unapplied_cards() if may("billing.view_unappliedpayment") else ()),
@@ -166,6 +169,18 @@ def _order_cards() -> list[dict[str, Any]]:
     waiting = Order.objects.filter(status=OrderStatus.PAID, delivered_at=None)
     url = list_of(Order, delivery="missing")
     return [_card("Orders paid, not delivered", waiting.count(), url)]
+
+
+def _subscription_cards() -> list[dict[str, Any]]:
+    live = Subscription.objects.exclude(status=SubscriptionStatus.ENDED)
+    twice = live.filter(is_duplicate=True)
+    url = list_of(Subscription, is_duplicate__exact=1)
+    suspended = live.filter(status=SubscriptionStatus.SUSPENDED)
+    url_suspended = list_of(Subscription, status__exact=SubscriptionStatus.SUSPENDED)
+    return [
+        _card("Second subscriptions", twice.count(), url, "end one and refund it"),
+        _card("Subscriptions suspended", suspended.count(), url_suspended),
+    ]
 
 
 def _refund_cards() -> list[dict[str, Any]]:

@@ -61,7 +61,7 @@ class PeriodsOfSubscription(ReadOnlyInline):
 
     model = SubscriptionPeriod
     verbose_name_plural = "periods"
-    fields = [plan, "starts_at", "ends_at", KIND, link("order", "Order"), COST, RECOGNISED,
+    fields = [plan, "starts_at", "ends_at", "kind", link("order", "Order"), COST, RECOGNISED,
               REFUNDED]  # fmt: skip
     per_page = 12
 
@@ -83,7 +83,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     search_fields = ["id", "external_id", "customer__id", "customer__email"]
     search_help_text = "Subscription id, the provider's id, customer id or e-mail address."
     fieldsets = [
-        (None, {"fields": ["id", "customer", plan, STATUS, "standing", PRICE]}),
+        (None, {"fields": ["id", "customer", plan, "status", "standing", PRICE]}),
         ("At the rail", {"fields": ["rail", "external_id", "renews", "stop_requested_at"]}),
         ("Time", {"fields": [
             "started_at", "anchor_at", "time_zone", "period_starts_at", "period_ends_at",
@@ -165,7 +165,7 @@ class SubscriptionPeriodAdmin(LongTableAdmin):
     ]  # fmt: skip
     search_help_text = "Invoice, subscription, order or customer id, or e-mail address."
     fieldsets = [
-        (None, {"fields": ["id", link("subscription", "Subscription"), plan, KIND, "source",
+        (None, {"fields": ["id", link("subscription", "Subscription"), plan, "kind", "source",
                            link("order", "Order")]}),
         ("Time", {"fields": ["starts_at", "ends_at", "billed_until_at", "created_at"]}),
         ("Money", {"fields": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -74,8 +75,22 @@ def test_the_page_shows_periods_with_their_orders(staff: Staff, row: Subscriptio
     assert "Premium, per month" in words(page)
     assert reverse("admin:billing_order_change", args=[period.order_id]) in page.text
     assert "$99.99" in words(page)
+    assert "('active'" not in words(page)
     for title in ("End at period end", "End now", "Refresh from the provider"):
         assert title in words(page)
+
+
+def test_second_and_suspended_ones_are_pointed_out_first(
+    staff: Staff, row: Subscription, renewing_rail: FakeRenewingRail
+) -> None:
+    Subscription.objects.filter(pk=row.pk).update(
+        is_duplicate=True, status="suspended", past_due_since=NOW
+    )
+
+    page = words(staff.get(reverse("admin:index")))
+
+    assert re.search(r"\b1 Second subscriptions|Second subscriptions\W+1\b", page), page
+    assert re.search(r"\b1 Subscriptions suspended|Subscriptions suspended\W+1\b", page), page
 
 
 def test_it_is_on_its_customers_page(staff: Staff, row: Subscription) -> None:
