@@ -6,7 +6,6 @@ from typing import Any
 
 from sandbox.store import Json
 from sandbox.stripe import (
-    amounts,
     collection,
     discounts,
     events,
@@ -144,43 +143,6 @@ def declined(context: Context, invoice: Json) -> StripeError:
     return card_error(decline, payment_method=error["payment_method"])
 
 
-def first_invoice_amounts(
-    context: Context,
-    *,
-    items: list[Json],
-    discount: Json | None,
-    automatic_tax: bool,
-    trial_days: int | None,
-    tax_minor: int | None,
-) -> tuple[int, int, int, int]:
-    """(subtotal, discount, tax, total) of a first invoice over ``items`` of ``price, quantity``.
-
-    All zero with a trial. ``tax_minor`` fixes the tax; ``discount`` is a Checkout session's.
-    """
-    if trial_days:
-        return 0, 0, 0, 0
-    prices = [context.need("price", item["price"]) for item in items]
-    products = discount and context.tx.private("coupon", discount["coupon"]).get("products")
-    lines = [
-        amounts.Line(
-            subtotal=price["unit_amount"] * item["quantity"],
-            discountable=products is None or price["product"] in products,
-        )
-        for price, item in zip(prices, items, strict=True)
-    ]
-    if discount is not None:
-        percent_off, amount_off = discount["percent_off"], discount["amount_off"]
-        amounts.apply_discount(lines, percent_off=percent_off, amount_off=amount_off)
-    rate_bps = int(context.setting("tax_bps")) if automatic_tax else 0
-    amounts.apply_tax(lines, rate_bps=rate_bps, exact_minor=tax_minor)
-    return (
-        sum(line.subtotal for line in lines),
-        sum(line.discount for line in lines),
-        sum(line.tax for line in lines),
-        sum(line.total for line in lines),
-    )
-
-
 def create_from_checkout(
     context: Context,
     *,
@@ -195,8 +157,8 @@ def create_from_checkout(
     """The subscription that a completed Checkout Session begins, its first invoice paid.
 
     ``items`` are dictionaries of ``price`` (id) and ``quantity``, ``discount`` is the session's
-    (its coupon's use is counted by Checkout) and ``intent`` has succeeded over the amount of
-    ``first_invoice_amounts``; None when nothing was to be paid.
+    (its coupon's use is counted by Checkout) and ``intent`` has succeeded over the session's total,
+    which is the invoice's; None when nothing was to be paid.
     """
     prices = [context.need("price", item["price"]) for item in items]
     subscription = subscription_docs.build(

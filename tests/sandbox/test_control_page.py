@@ -17,8 +17,8 @@ from starlette.applications import Starlette
 from sandbox.config import Config
 from sandbox.store import Store
 from sandbox.stripe.pages.clock import Pages
+from tests.sandbox.person import Person
 from tests.sandbox.server import Sandbox
-from tests.sandbox.test_portal_page import Person
 
 DAY_SECONDS = 24 * 3600
 

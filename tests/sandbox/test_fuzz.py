@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from sandbox.stripe.api import ROUTES
 from sandbox.stripe.routes import Route
+from tests.sandbox.person import Person
 from tests.sandbox.server import API_KEY, Sandbox
-from tests.sandbox.test_portal_page import Person
 
 KNOWN_IDS = ["pack", "off", "evt_1", "acct_1SandboxPortal01"]
 NASTY = [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import pytest
 import stripe
 
+from tests.sandbox.person import Person
 from tests.sandbox.server import Sandbox
 
 FEATURES: Any = {
@@ -58,56 +58,6 @@ def test_a_configuration_keeps_what_it_was_told(sandbox: Sandbox, api: stripe.St
     inactive: Any = {"customer": api.v1.customers.create().id, "configuration": made.id}
     with pytest.raises(stripe.InvalidRequestError, match="inactive"):
         api.v1.billing_portal.sessions.create(params=inactive)
-
-
-class Person:
-    """A customer with a plan who opens the portal in a browser without JavaScript."""
-
-    def __init__(self, sandbox: Sandbox, *, card: str = "4242424242424242", **session: Any) -> None:
-        self.sandbox = sandbox
-        self.api = sandbox.api().v1
-        self.id = self.api.customers.create(params={"email": "buyer@example.com"}).id
-        self.subscription = self.subscribe(card)
-        self.address = self.open(**session)
-
-    def subscribe(self, card: str) -> str:
-        line = {
-            "quantity": 1,
-            "price_data": {
-                "currency": "usd",
-                "unit_amount": 99_99,
-                "recurring": {"interval": "month"},
-                "product_data": {"name": "Premium"},
-            },
-        }
-        session = self.sandbox.session(mode="subscription", customer=self.id, line_items=[line])
-        done = self.sandbox.control(f"sessions/{session.id}/pay", card=card)
-        return str(done["session"]["subscription"])
-
-    def open(self, **params: Any) -> str:
-        given: Any = {"customer": self.id, "return_url": "http://127.0.0.1:1/back", **params}
-        url = self.api.billing_portal.sessions.create(params=given).url
-        return url.removeprefix(self.sandbox.url)
-
-    def look(self, path: str = "") -> str:
-        answer = self.sandbox.http.get(self.address + path)
-        assert answer.status_code == 200, answer.text
-        return answer.text
-
-    def press(self, path: str = "", **form: str) -> httpx.Response:
-        return self.sandbox.http.post(self.address + path, data=form)
-
-    def add(self, number: str) -> httpx.Response:
-        form = {"card_number": number, "expiry": "12/34", "cvc": "123"}
-        return self.press("/payment-methods", **form)
-
-    def plan(self) -> Any:
-        return self.api.subscriptions.retrieve(self.subscription)
-
-    def cards(self) -> list[str]:
-        """The numbers' ends, newest first."""
-        found = self.api.customers.payment_methods.list(self.id).data
-        return [method.card.last4 for method in found if method.card]
 
 
 def test_it_shows_plan_card_and_invoices_of_this_customer_only(sandbox: Sandbox) -> None:
@@ -334,58 +284,12 @@ def test_a_flow_that_cannot_be_is_refused_by_name(
     assert caught.value.param == param
 
 
-def past_due(sandbox: Sandbox) -> tuple[Person, str]:
-    """Somebody whose renewal was declined, and where the open invoice is."""
+def test_cancelling_calls_off_a_change_that_was_planned(sandbox: Sandbox) -> None:
     person = Person(sandbox)
-    sandbox.control(f"customers/{person.id}/card", card="4000000000000341")
-    sandbox.control("clock", advance_seconds=32 * 24 * 3600)
-    assert person.plan().status == "past_due"
-    person.address = person.open()
-    invoice = person.api.invoices.retrieve(person.plan().latest_invoice)
-    return person, str(invoice.hosted_invoice_url).removeprefix(sandbox.url)
+    made: Any = {"from_subscription": person.subscription}
+    schedule = person.api.subscription_schedules.create(params=made)
 
+    person.press(f"/cancel/{person.subscription}")
 
-def test_an_open_invoice_is_paid_from_the_portal(sandbox: Sandbox) -> None:
-    person, invoice = past_due(sandbox)
-    page = person.look()
-    assert "Past due" in page
-    assert "pay-invoice" in page
-    assert invoice in page
-    refused = sandbox.http.post(invoice, data={"action": "pay-saved"})
-    assert (refused.status_code, "was declined" in refused.text) == (402, True)
-
-    paid = sandbox.http.post(
-        invoice, data={"card_number": "5555555555554444", "expiry": "12/34", "cvc": "123"}
-    )
-
-    assert paid.status_code == 303
-    assert "Paid on" in sandbox.http.get(invoice).text
-    assert person.plan().status == "active"
-    assert person.cards()[0] == "4444"
-    assert "pay-invoice" not in person.look()
-
-
-def test_the_bank_may_ask_before_an_invoice_is_paid(sandbox: Sandbox) -> None:
-    person, invoice = past_due(sandbox)
-    card = {"card_number": "4000002760003184", "expiry": "12/34", "cvc": "123"}
-
-    challenge = sandbox.http.post(invoice, data=card).headers["location"]
-    refused = sandbox.http.post(challenge, data={"outcome": "failed"})
-    again = sandbox.http.post(invoice, data=card).headers["location"]
-    sandbox.http.post(again, data={"outcome": "authorised"})
-
-    assert refused.status_code == 402
-    assert person.plan().status == "active"
-
-
-def test_an_invoice_can_be_kept_as_pdf(sandbox: Sandbox) -> None:
-    person = Person(sandbox)
-    invoice = person.api.invoices.retrieve(person.plan().latest_invoice)
-
-    answer = sandbox.http.get(str(invoice.invoice_pdf))
-
-    assert answer.headers["content-type"] == "application/pdf"
-    assert answer.content.startswith(b"%PDF-1.4")
-    assert str(invoice.number).encode() in answer.content
-    assert b"$99.99" in answer.content
-    assert sandbox.http.get(f"/i/acct_1SandboxPortal01/{person.id}/pdf").status_code == 404
+    assert person.plan().cancel_at_period_end
+    assert person.api.subscription_schedules.retrieve(schedule.id).status == "released"

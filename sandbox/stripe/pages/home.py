@@ -12,8 +12,7 @@ from sandbox.stripe import books, disputes, faults, outbox
 from sandbox.stripe.amounts import display
 from sandbox.stripe.context import Context
 from sandbox.stripe.pages import home_billing
-from sandbox.stripe.pages.common import Base
-from sandbox.stripe.pages.common import shown as page_shown
+from sandbox.stripe.pages.common import Base, shown
 from sandbox.stripe.pages.parts import S, button, table
 
 ROWS = 15
@@ -46,7 +45,7 @@ class Pages(Base):
                 _books(context),
                 class_="home",
             )
-        return page_shown("SANDBOX – control", body)
+        return shown("SANDBOX – control", body)
 
 
 def _waiting(context: Context) -> Markup:
@@ -66,8 +65,8 @@ def _waiting(context: Context) -> Markup:
         ]
     for state in disputes.CHARGEBACK + disputes.INQUIRY:
         rows += [_decide(one) for one in context.tx.find("dispute", status, (state,))]
-    shown = table(["What", "Amount", "", "Id"], rows, "Nothing waits for an answer.")
-    return el("section", el("h2", "Waiting for an answer"), shown)
+    listed = table(["What", "Amount", "", "Id"], rows, "Nothing waits for an answer.")
+    return el("section", el("h2", "Waiting for an answer"), listed)
 
 
 def _ask(what: str, obj: Json, path: str) -> list[Child]:
@@ -109,8 +108,8 @@ def _payments(context: Context) -> Markup:
             state = f"{display(charge['amount_refunded'], charge['currency'])} refunded"
             state += ", disputed" if charge["disputed"] else ""
             rows.append([el("code", charge["id"]), amount, state, buttons])
-    shown = table(["Charge", "Amount", "Status", ""], rows, "None yet.")
-    return el("section", el("h2", "Latest card payments"), shown)
+    listed = table(["Charge", "Amount", "Status", ""], rows, "None yet.")
+    return el("section", el("h2", "Latest card payments"), listed)
 
 
 def _sessions(context: Context) -> Markup:
@@ -125,8 +124,8 @@ def _sessions(context: Context) -> Markup:
         ]
         for session in context.tx.latest("checkout.session", ROWS)
     ]
-    shown = table(["Session", "Total", "Mode", "Status"], rows, "None yet.")
-    return el("section", el("h2", "Latest checkout sessions"), shown)
+    listed = table(["Session", "Total", "Mode", "Status"], rows, "None yet.")
+    return el("section", el("h2", "Latest checkout sessions"), listed)
 
 
 def _deliveries(context: Context) -> Markup:
@@ -201,8 +200,8 @@ def _faults(context: Context) -> Markup:
         class_="row",
     )
     clear = button("faults/clear", "Clear all")
-    shown = table(["Kind", "Left", "Which"], rows, "None active.")
-    return el("section", el("h2", "Faults"), shown, webhook, api, clear)
+    listed = table(["Kind", "Left", "Which"], rows, "None active.")
+    return el("section", el("h2", "Faults"), listed, webhook, api, clear)
 
 
 def _settings(context: Context) -> Markup:
@@ -251,5 +250,5 @@ def _books(context: Context) -> Markup:
     ]
     verdict = "They agree with the balance transactions." if computed["agrees"] else "THEY DIFFER!"
     heads = [name.replace("_", " ").capitalize() for name in BOOKED]
-    shown = table(["", *heads], rows, "Empty.")
-    return el("section", el("h2", "Books"), shown, el("p", verdict, class_="hint"))
+    listed = table(["", *heads], rows, "Empty.")
+    return el("section", el("h2", "Books"), listed, el("p", verdict, class_="hint"))
