@@ -21,6 +21,7 @@ RUN mkdir -p static/dist && npm run build
 
 # The Python packages: those of requirements.txt and nothing for development.
 FROM base AS packages
+WORKDIR /build
 COPY requirements.txt ./
 RUN python -m venv /opt/venv && /opt/venv/bin/pip install -r requirements.txt
 
