@@ -18,6 +18,7 @@ from billing.admin.staff_log import done_to, what
 from billing.models import LedgerAccount, Lot, Order, Payment, Refund, StaffAction, Subscription
 from billing.money import CREDIT, Money
 from billing.selectors import plan_name
+from common import clock
 
 ROWS = 10
 Row = Sequence[Any]
@@ -136,7 +137,8 @@ def _orders(customer: Customer) -> Section:
     found = Order.objects.filter(customer=customer).order_by("-pk")[:ROWS]
     rows = [
         (link_to(order, order.product_name), order.total, order.get_status_display(),
-         "yes" if order.delivered_at else "no", order.created_at)
+         "yes" if order.delivered_at else "no",
+         clock.moment_of(order.created_at, order.paid_at))
         for order in found
     ]  # fmt: skip
     columns = ["Order", "Total", "Status", "Delivered", "When"]
@@ -166,7 +168,7 @@ def _refunds(customer: Customer) -> Section:
             link_to(refund, refund.reason),
             refund.amount,
             refund.get_state_display(),
-            refund.created_at,
+            refund.asked_at,
         )
         for refund in found.order_by("-pk")[:ROWS]
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
@@ -9,7 +11,7 @@ from django.db.models.functions import Now
 
 from billing.models.orders import Order
 from billing.money import Asset, Money, asset
-from common import ids
+from common import clock, ids
 
 
 class Payment(models.Model):
@@ -165,6 +167,11 @@ class Refund(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount} of {self.payment_id}"
+
+    @property
+    def asked_at(self) -> datetime:
+        """When it was asked for."""
+        return clock.moment_of(self.created_at, self.first_tried_at or self.booked_at)
 
     @property
     def provider_key(self) -> str:

@@ -83,8 +83,10 @@ def lots(customer: Customer, unit: Asset = CREDIT) -> list[LotRow]:
     purse = wallet(customer, unit)
     if purse is None:
         return []
-    burning = _spendable(purse).order_by(
-        "priority", F("expires_at").asc(nulls_last=True), F("promotional").desc(), "pk"
+    burning = (
+        _spendable(purse)
+        .select_related("transfer")
+        .order_by("priority", F("expires_at").asc(nulls_last=True), F("promotional").desc(), "pk")
     )
     return [_lot_row(lot, unit, now) for lot in burning]
 
@@ -109,6 +111,6 @@ def _lot_row(lot: Lot, unit: Asset, now: datetime) -> LotRow:
         held=Money(lot.held_minor, unit),
         expires_at=lot.expires_at,
         is_promotional=lot.promotional,
-        granted_at=lot.created_at,
+        granted_at=clock.moment_of(lot.created_at, lot.transfer.occurred_at),
         expires_soon=lot.expires_at is not None and lot.expires_at <= now + EXPIRES_SOON,
     )
