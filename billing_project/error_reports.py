@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from billing_project import redaction
+from billing_project import env, redaction
+
+
+def configure(*, sandbox: bool) -> None:
+    """Read what the environment says of it, and start if it says so."""
+    dsn = env.dsn("SENTRY_DSN")
+    environment = env.text("SENTRY_ENVIRONMENT", "sandbox" if sandbox else "production")
+    if sandbox and dsn:
+        env.require_loopback("SENTRY_DSN", [env.host_of(dsn)])
+    if dsn:
+        start(dsn, environment=environment)
 
 
 def start(dsn: str, *, environment: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from celery.schedules import crontab
 
 from billing import catalogue
-from billing_project import env, logs
+from billing_project import env, error_reports, logs
 from billing_project.paths import BASE_DIR, VAR_DIR
 
 env.read_file()
@@ -380,17 +380,11 @@ ALERT_INBOX_MINUTES = env.integer("ALERT_INBOX_MINUTES", 15, minimum=1)
 ALERT_DELIVERY_MINUTES = env.integer("ALERT_DELIVERY_MINUTES", 10, minimum=1)
 ALERT_OUTGOING_MINUTES = env.integer("ALERT_OUTGOING_MINUTES", 60, minimum=1)
 ALERT_WORKER_MINUTES = env.integer("ALERT_WORKER_MINUTES", 5, minimum=2)
-SENTRY_DSN = env.dsn("SENTRY_DSN")
-SENTRY_ENVIRONMENT = env.text("SENTRY_ENVIRONMENT", "sandbox" if SANDBOX else "production")
 if SANDBOX:
     env.require_loopback("ALERT_TELEGRAM_URL", [env.host_of(ALERT_TELEGRAM_URL)])
-    env.require_loopback("SENTRY_DSN", [env.host_of(SENTRY_DSN)] if SENTRY_DSN else [])
-if SENTRY_DSN:
-    from billing_project import error_reports
-
-    error_reports.start(SENTRY_DSN, environment=SENTRY_ENVIRONMENT)
 
 # --- Logs ---------------------------------------------------------------------------------------
 
 LOGGING_CONFIG = None
 logs.configure(debug=DEBUG)
+error_reports.configure(sandbox=SANDBOX)
