@@ -72,4 +72,5 @@ async def form_of(request: Request) -> dict[str, str]:
 
 def day(moment: int) -> str:
     """A day as a person writes it: ``5 Nov 2026``."""
-    return f"{datetime.fromtimestamp(moment, UTC):%-d %b %Y}"
+    at = datetime.fromtimestamp(moment, UTC)
+    return f"{at.day} {at:%b %Y}"

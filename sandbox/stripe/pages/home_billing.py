@@ -44,8 +44,8 @@ def clock_section(context: Context) -> Markup:
 
 def moment(at: float) -> Markup:
     """A moment to the second, in UTC."""
-    written = f"{datetime.fromtimestamp(at, UTC):%a %-d %b %Y, %H:%M:%S}"
-    return el("strong", f"{written} UTC", id="clock-now")
+    time = datetime.fromtimestamp(at, UTC)
+    return el("strong", f"{time:%a} {time.day} {time:%b %Y, %H:%M:%S} UTC", id="clock-now")
 
 
 def _ahead(context: Context) -> str:
@@ -130,7 +130,8 @@ def _next(context: Context, subscription: Json) -> str:
 
 
 def _hour(at: int) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%-d %b, %H:%M}"
+    time = datetime.fromtimestamp(at, UTC)
+    return f"{time.day} {time:%b, %H:%M}"
 
 
 def _subscription_buttons(context: Context, subscription: Json, method: Json | None) -> list[Child]:
