@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 import stripe
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from billing.models import (
     ItemState,
@@ -251,3 +253,24 @@ def test_an_order_that_is_overdue_and_was_paid_is_delivered(deaf: Till) -> None:
     order.refresh_from_db()
     assert order.status == OrderStatus.PAID
     assert deaf.spendable(order.customer) == PACK
+
+
+def test_more_of_everything_takes_no_more_queries(till: Till) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as seen:
+            assert reconciliations.run("card", clock.now() - timedelta(hours=1)).found_count == 0
+        return len(seen)
+
+    def sell(count: int) -> None:
+        orders = [till.order() for _ in range(count)]
+        for order in orders:
+            till.pay(order.external_id)
+        till.settle_down()
+        for order in orders:
+            till.refund(Payment.objects.get(order=order), amount_minor=1_00)
+
+    sell(1)
+    few = queries()
+    sell(6)
+
+    assert queries() == few

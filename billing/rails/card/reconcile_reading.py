@@ -18,9 +18,9 @@ from billing.rails.card.objects import Object
 RAIL = "card"
 NOT_FOUND = 404
 PAGE = 100
-# Stretches grow while little happens in them and shrink when they hold more than this.
+# Stretches grow while little happens in them, and never hold more than this, or one second.
 FIRST_STRETCH = timedelta(hours=1)
-SHORTEST_STRETCH = timedelta(minutes=1)
+SHORTEST_STRETCH = timedelta(seconds=1)
 FEW, MANY = 200, 2000
 CHUNK = 500
 
@@ -46,15 +46,17 @@ def stretches(list_between: Lister, since: datetime, until: datetime) -> Iterato
     at, step = since.replace(microsecond=0), FIRST_STRETCH
     while at < until:
         end = min(at + step, until)
-        found = list(list_between(at, end))
+        found = list(islice(list_between(at, end), MANY + 1))
+        if len(found) > MANY:
+            if end - at > SHORTEST_STRETCH:
+                step = max(SHORTEST_STRETCH, timedelta(seconds=(end - at) // timedelta(seconds=2)))
+                continue  # too much for one look: a shorter one
+            found = list(list_between(at, end))
         found.reverse()
         yield Stretch(at, end, found)
         at = end
         if len(found) < FEW:
             step *= 2
-        elif len(found) > MANY:
-            step = max(step / 2, SHORTEST_STRETCH)
-            step -= timedelta(microseconds=step.microseconds)
 
 
 def charges(since: datetime, until: datetime) -> Iterator[Object]:

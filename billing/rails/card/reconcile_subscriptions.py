@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
+
+from django.db.models import Q
 
 from billing.models import Subscription, SubscriptionStatus
 from billing.rails.card import customers, invoices, objects, reconcile_reading, subscriptions
-from billing.rails.card.reconcile_reading import RAIL
+from billing.rails.card.reconcile_reading import CHUNK, RAIL
 from billing.services import subscriptions as our_subscriptions
 from billing.services.rails import Finding, Repair, Tell
 from billing.services.subscriptions import Standing
@@ -28,6 +31,8 @@ class Pair:
     theirs: objects.Object | None
     ours: Subscription | None
     standing: Standing | None
+    # Whether it runs beside an older one of the same customer, and neither was flagged.
+    is_second: bool = False
 
 
 def find(_since: datetime, until: datetime, tell: Tell) -> Iterator[Finding]:
@@ -56,14 +61,34 @@ def _pair(name: str) -> Pair:
     # Ours before theirs: who hears Stripe meanwhile is noticed.
     ours = Subscription.objects.filter(rail=RAIL, external_id=name).first()
     theirs = reconcile_reading.known(lambda: objects.subscription(name))
-    return Pair(name, theirs, ours, subscriptions.read(theirs) if theirs else None)
+    standing = subscriptions.read(theirs) if theirs else None
+    return Pair(name, theirs, ours, standing, bool(ours and ours.pk in _seconds([ours])))
 
 
 def _pairs(listed: Mapping[str, objects.Object]) -> Iterator[Pair]:
     rows = Subscription.objects.filter(rail=RAIL)
     ours = reconcile_reading.by("external_id", rows, listed)
+    seconds = _seconds(ours.values())
     for name, theirs in listed.items():
-        yield Pair(name, theirs, ours.get(name), subscriptions.read(theirs))
+        mine = ours.get(name)
+        is_second = mine is not None and mine.pk in seconds
+        yield Pair(name, theirs, mine, subscriptions.read(theirs), is_second)
+
+
+def _seconds(ours: Iterable[Subscription]) -> set[UUID]:
+    """Live subscriptions of these customers that are not their oldest, and not flagged as such."""
+    now = clock.now()
+    live = Subscription.objects.filter(subject=our_subscriptions.PLAN, is_duplicate=False)
+    live = live.exclude(status=SubscriptionStatus.ENDED).exclude(cancels_at__lte=now)
+    live = live.filter(Q(renews=True) | Q(period_ends_at__gt=now)).order_by("pk")
+    seconds: set[UUID] = set()
+    for chunk in reconcile_reading.chunks({one.customer_id for one in ours}, CHUNK):
+        first: set[UUID] = set()
+        for customer_id, pk in live.filter(customer__in=chunk).values_list("customer_id", "pk"):
+            if customer_id in first:
+                seconds.add(pk)
+            first.add(customer_id)
+    return seconds
 
 
 def _compared(pair: Pair) -> Iterator[Finding]:
@@ -77,7 +102,7 @@ def _compared(pair: Pair) -> Iterator[Finding]:
         if pair.ours.status == SubscriptionStatus.ENDED or not pair.ours.renews:
             yield from _ended_here(pair.ours, pair.standing)
         else:
-            yield from _differs(pair.ours, pair.standing)
+            yield from _differs(pair.ours, pair.standing, is_second=pair.is_second)
 
 
 def _missing(pair: Pair, standing: Standing) -> Finding:
@@ -119,7 +144,7 @@ def _ended_here(ours: Subscription, standing: Standing) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _differs(ours: Subscription, standing: Standing) -> Iterator[Finding]:
+def _differs(ours: Subscription, standing: Standing, *, is_second: bool) -> Iterator[Finding]:
     """What differs first: its state, its plan or its time. One repair brings all of it over."""
     for wrong, mine, theirs in (
         ("state", _state(ours), _state_of(standing)),
@@ -133,20 +158,12 @@ def _differs(ours: Subscription, standing: Standing) -> Iterator[Finding]:
                 is_safe=True, remedy="Bring it to what Stripe says.",
             )  # fmt: skip
             return
-    if not ours.is_duplicate and _is_second(ours):
+    if is_second and standing.status != SubscriptionStatus.ENDED:
         yield Finding(
             "subscription_duplicate", ours.external_id, "A second subscription of one customer.",
             ours="not flagged", theirs=standing.status, is_safe=True, remedy="Flag it.",
             advice="The customer pays twice: ask which one they want, refund and cancel the other.",
         )  # fmt: skip
-
-
-def _is_second(ours: Subscription) -> bool:
-    """Whether it runs beside an older one that was never flagged either."""
-    if ours.status == SubscriptionStatus.ENDED:
-        return False
-    live = [one for one in our_subscriptions.live(ours.customer) if not one.is_duplicate]
-    return bool(live) and live[0].pk != ours.pk and ours.pk in {one.pk for one in live}
 
 
 def _state(ours: Subscription) -> str:
