@@ -167,8 +167,10 @@ def test_a_running_beat_notices_a_jump_and_a_reset_within_seconds() -> None:
             assert max(_rung(queue)[task] for task in expected) == 1
 
 
-def until(happened: Callable[[], bool], explain: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+def until(
+    happened: Callable[[], bool], explain: Callable[[], object], *, seconds: float = 20
+) -> None:
+    deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline, explain()
         time.sleep(0.1)

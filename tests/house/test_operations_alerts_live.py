@@ -86,6 +86,24 @@ def test_a_worker_keeps_what_the_check_of_the_ledger_found_and_tells_of_it() -> 
         assert "ops@example.com" in portal.mails()[0]
 
 
+@pytest.mark.prove
+def test_beat_tells_of_a_dead_redis_and_of_dead_workers() -> None:
+    with live.Portal(processes=("beat",), env={"ALERT_EMAILS": "ops@example.com"}) as portal:
+        with portal.orm():
+            Reading.objects.create(name=readings.HEARTBEAT, read_at=Now() - timedelta(minutes=10))
+        portal.stop_redis()
+
+        until(
+            lambda: len(portal.mails()) >= 2,
+            lambda: portal.log("beat")[-4000:],
+            seconds=150,
+        )
+        portal.start_redis()
+
+        assert "redis down" in portal.mails()[0]
+        assert "worker silent" in portal.mails()[1]
+
+
 def _found() -> int | None:
     read = readings.last(readings.LEDGER)
     return read.value if read else None
