@@ -22,13 +22,6 @@ def line(
 ) -> Json:
     """A line of a subscription. ``proration`` is None, or the items that it credits (or not)."""
     price = item["price"]
-    details: Json = {
-        "invoice_item": ids.new("ii") if proration is not None else None,
-        "proration": proration is not None,
-        "proration_details": proration or {"credited_items": None},
-        "subscription": subscription["id"],
-        "subscription_item": item["id"],
-    }
     return {
         "id": ids.new("il"),
         "object": "line_item",
@@ -41,11 +34,7 @@ def line(
         "invoice": None,
         "livemode": False,
         "metadata": item["metadata"],
-        "parent": {
-            "invoice_item_details": None,
-            "subscription_item_details": details,
-            "type": "subscription_item_details",
-        },
+        "parent": _parent(subscription, item, proration),
         "period": {"end": period[1], "start": period[0]},
         "pretax_credit_amounts": [],
         "pricing": {
@@ -58,6 +47,20 @@ def line(
         "subscription": subscription["id"],
         "subtotal": amount,
         "taxes": [],
+    }
+
+
+def _parent(subscription: Json, item: Json, proration: Json | None) -> Json:
+    return {
+        "invoice_item_details": None,
+        "subscription_item_details": {
+            "invoice_item": ids.new("ii") if proration is not None else None,
+            "proration": proration is not None,
+            "proration_details": proration or {"credited_items": None},
+            "subscription": subscription["id"],
+            "subscription_item": item["id"],
+        },
+        "type": "subscription_item_details",
     }
 
 

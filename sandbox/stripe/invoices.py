@@ -6,7 +6,7 @@ from typing import Any
 
 from sandbox.store import Json
 from sandbox.stripe import ACCOUNT_ID, ids, invoice_lines, lists, pricing
-from sandbox.stripe.context import Context
+from sandbox.stripe.context import Context, copied
 from sandbox.stripe.expand import EXPANDABLE, ref
 from sandbox.stripe.params import PAGING, not_here, text
 from sandbox.stripe.routes import Route
@@ -38,6 +38,43 @@ UNSET = (
 )
 
 
+_AT_FIRST: Json = {
+    **dict.fromkeys(UNSET),
+    "account_country": "US",
+    "account_name": "Sandbox",
+    "amount_overpaid": 0,
+    "amount_paid": 0,
+    "amount_shipping": 0,
+    "attempt_count": 0,
+    "attempted": False,
+    "auto_advance": True,
+    "automatically_finalizes_at": None,
+    "collection_method": "charge_automatically",
+    "default_tax_rates": [],
+    "effective_at": None,
+    "ending_balance": None,
+    "hosted_invoice_url": None,
+    "invoice_pdf": None,
+    "issuer": {"type": "self"},
+    "livemode": False,
+    "metadata": {},
+    "next_payment_attempt": None,
+    "number": None,
+    "payment_settings": {
+        "default_mandate": None,
+        "payment_method_options": None,
+        "payment_method_types": None,
+    },
+    "post_payment_credit_notes_amount": 0,
+    "pre_payment_credit_notes_amount": 0,
+    "status": "draft",
+    "status_transitions": dict.fromkeys(
+        ("finalized_at", "marked_uncollectible_at", "paid_at", "voided_at")
+    ),
+    "webhooks_delivered_at": None,
+}
+
+
 def build(
     context: Context,
     subscription: Json,
@@ -53,63 +90,35 @@ def build(
     invoice_lines.reprice(context, lines, discount_ids, taxed=taxed, tax_minor=tax_minor)
     customer = context.tx.get("customer", subscription["customer"]) or {}
     invoice: Json = {
+        **copied(_AT_FIRST),
         "id": ids.new("in"),
         "object": KIND,
-        **dict.fromkeys(UNSET),
-        "account_country": "US",
-        "account_name": "Sandbox",
-        "amount_overpaid": 0,
-        "amount_paid": 0,
-        "amount_shipping": 0,
-        "attempt_count": 0,
-        "attempted": False,
-        "auto_advance": True,
         "automatic_tax": _automatic_tax(taxed=taxed),
-        "automatically_finalizes_at": None,
         "billing_reason": reason,
-        "collection_method": "charge_automatically",
         "created": context.now,
         "currency": subscription["currency"],
         **_customer_shown(subscription["customer"], customer),
-        "default_tax_rates": [],
         "discounts": list(discount_ids),
-        "effective_at": None,
-        "ending_balance": None,
-        "hosted_invoice_url": None,
-        "invoice_pdf": None,
-        "issuer": {"type": "self"},
-        "livemode": False,
-        "metadata": {},
-        "next_payment_attempt": None,
-        "number": None,
-        "parent": {
-            "billing_schedule_details": None,
-            "quote_details": None,
-            "subscription_details": {
-                "metadata": subscription["metadata"],
-                "subscription": subscription["id"],
-            },
-            "type": "subscription_details",
-        },
-        "payment_settings": {
-            "default_mandate": None,
-            "payment_method_options": None,
-            "payment_method_types": None,
-        },
+        "parent": _parent(subscription),
         "period_end": period[1],
         "period_start": period[0],
-        "post_payment_credit_notes_amount": 0,
-        "pre_payment_credit_notes_amount": 0,
         "starting_balance": int(customer.get("balance", 0)),
-        "status": "draft",
-        "status_transitions": dict.fromkeys(
-            ("finalized_at", "marked_uncollectible_at", "paid_at", "voided_at")
-        ),
-        "webhooks_delivered_at": None,
     }
     _set_lines(invoice, lines)
     _total(invoice, lines)
     return invoice
+
+
+def _parent(subscription: Json) -> Json:
+    return {
+        "billing_schedule_details": None,
+        "quote_details": None,
+        "subscription_details": {
+            "metadata": subscription["metadata"],
+            "subscription": subscription["id"],
+        },
+        "type": "subscription_details",
+    }
 
 
 def _automatic_tax(*, taxed: bool) -> Json:

@@ -107,23 +107,6 @@ def pay_by_card(context: Context, intent: Json, method: Json, card: Card) -> str
     return str(intent["status"])
 
 
-def charge_off_session(
-    context: Context,
-    *,
-    customer: str | None,
-    method_id: str,
-    amount: int,
-    currency: str,
-    metadata: Json,
-    description: str | None,
-) -> Json:
-    """A new PaymentIntent, charged at once to a saved card without its owner being there."""
-    data = {"customer": customer, "description": description, "metadata": metadata}
-    intent = create(context, amount=amount, currency=currency, data=data)
-    attempt_off_session(context, intent, method_id)
-    return intent
-
-
 def attempt_off_session(context: Context, intent: Json, method_id: str) -> str:
     """Try a saved card without its owner: the intent's status after it."""
     method = context.need("payment_method", method_id)

@@ -32,12 +32,48 @@ UNSET = (
 )
 
 
+_AT_FIRST: Json = {
+    **dict.fromkeys(UNSET),
+    "billing_schedules": [],
+    "cancel_at": None,
+    "cancel_at_period_end": False,
+    "canceled_at": None,
+    "cancellation_details": dict.fromkeys(("comment", "feedback", "feedback_option", "reason")),
+    "collection_method": "charge_automatically",
+    "default_payment_method": None,
+    "default_tax_rates": [],
+    "description": None,
+    "discounts": [],
+    "ended_at": None,
+    "invoice_settings": {
+        **dict.fromkeys(("account_tax_ids", "custom_fields", "description", "footer")),
+        "issuer": {"type": "self"},
+    },
+    "items": {"object": "list", "data": [], "has_more": False},
+    "latest_invoice": None,
+    "livemode": False,
+    "managed_payments": {"enabled": False},
+    "metadata": {},
+    "pause_collection": None,
+    "payment_settings": {
+        "payment_method_options": None,
+        "payment_method_types": None,
+        "save_default_payment_method": "off",
+    },
+    "schedule": None,
+    "status": "incomplete",
+    "trial_end": None,
+    "trial_settings": {"end_behavior": {"missing_payment_method": "create_invoice"}},
+    "trial_start": None,
+}
+
+
 def build(context: Context, *, customer: str, currency: str) -> Json:
     """A subscription without items, that begins now and waits for its first payment."""
     return {
+        **copied(_AT_FIRST),
         "id": ids.new("sub"),
         "object": KIND,
-        **dict.fromkeys(UNSET),
         "automatic_tax": tax_shown(enabled=False),
         "billing_cycle_anchor": context.now,
         "billing_mode": {
@@ -45,41 +81,10 @@ def build(context: Context, *, customer: str, currency: str) -> Json:
             "type": "flexible",
             "updated_at": context.now,
         },
-        "billing_schedules": [],
-        "cancel_at": None,
-        "cancel_at_period_end": False,
-        "canceled_at": None,
-        "cancellation_details": dict.fromkeys(("comment", "feedback", "feedback_option", "reason")),
-        "collection_method": "charge_automatically",
         "created": context.now,
         "currency": currency,
         "customer": customer,
-        "default_payment_method": None,
-        "default_tax_rates": [],
-        "description": None,
-        "discounts": [],
-        "ended_at": None,
-        "invoice_settings": {
-            **dict.fromkeys(("account_tax_ids", "custom_fields", "description", "footer")),
-            "issuer": {"type": "self"},
-        },
-        "items": {"object": "list", "data": [], "has_more": False},
-        "latest_invoice": None,
-        "livemode": False,
-        "managed_payments": {"enabled": False},
-        "metadata": {},
-        "pause_collection": None,
-        "payment_settings": {
-            "payment_method_options": None,
-            "payment_method_types": None,
-            "save_default_payment_method": "off",
-        },
-        "schedule": None,
         "start_date": context.now,
-        "status": "incomplete",
-        "trial_end": None,
-        "trial_settings": {"end_behavior": {"missing_payment_method": "create_invoice"}},
-        "trial_start": None,
     }
 
 

@@ -29,48 +29,35 @@ from sandbox.stripe.params import (
 from sandbox.stripe.routes import Route
 
 KIND = "subscription_schedule"
+UNSET = (
+    *("application", "canceled_at", "completed_at", "customer_account", "released_at"),
+    *("released_subscription", "renewal_interval", "test_clock"),
+)
 
 
 def create(context: Context, params: Json) -> Json:
     """A schedule over a running subscription: one phase, as the subscription is now."""
-    subscription = context.need(
-        "subscription", params["from_subscription"], param="from_subscription"
-    )
-    if subscription["status"] not in ("active", "past_due", "trialing", "unpaid"):
-        message = f"A subscription that is {subscription['status']} cannot have a schedule."
-        raise StripeError(message, param="from_subscription")
-    if subscription["schedule"]:
-        message = (
-            "You cannot migrate a subscription that is already attached to a schedule: "
-            f"`{subscription['schedule']}`."
-        )
-        raise StripeError(message, param="from_subscription")
-    if subscription["cancel_at"]:
-        message = "You cannot create a schedule from a subscription that is set to cancel."
-        raise StripeError(message, param="from_subscription")
+    id = params["from_subscription"]
+    subscription = context.need("subscription", id, param="from_subscription")
+    refusal = _why_not(subscription)
+    if refusal is not None:
+        raise StripeError(refusal, param="from_subscription")
     phase = schedule_phases.of_subscription(subscription)
     schedule: Json = {
         "id": ids.new("sub_sched"),
         "object": KIND,
-        "application": None,
+        **dict.fromkeys(UNSET),
         "billing_mode": subscription["billing_mode"],
-        "canceled_at": None,
-        "completed_at": None,
         "created": context.now,
         "current_phase": _dates(phase),
         "customer": subscription["customer"],
-        "customer_account": None,
         "default_settings": schedule_phases.settings_of(subscription),
         "end_behavior": "release",
         "livemode": False,
         "metadata": merged({}, params.get("metadata")),
         "phases": [phase],
-        "released_at": None,
-        "released_subscription": None,
-        "renewal_interval": None,
         "status": "active",
         "subscription": subscription["id"],
-        "test_clock": None,
     }
     context.tx.insert(schedule)
     before = copied(subscription)
@@ -79,6 +66,20 @@ def create(context: Context, params: Json) -> Json:
     events.emit(context, "subscription_schedule.created", schedule)
     subscription_docs.tell(context, subscription, before)
     return schedule
+
+
+def _why_not(subscription: Json) -> str | None:
+    """Why the subscription cannot have a schedule."""
+    if subscription["status"] not in ("active", "past_due", "trialing", "unpaid"):
+        return f"A subscription that is {subscription['status']} cannot have a schedule."
+    if subscription["schedule"]:
+        return (
+            "You cannot migrate a subscription that is already attached to a schedule: "
+            f"`{subscription['schedule']}`."
+        )
+    if subscription["cancel_at"]:
+        return "You cannot create a schedule from a subscription that is set to cancel."
+    return None
 
 
 def _dates(phase: Json) -> Json:

@@ -160,50 +160,57 @@ def create_from_checkout(
     (its coupon's use is counted by Checkout) and ``intent`` has succeeded over the session's total,
     which is the invoice's; None when nothing was to be paid.
     """
-    prices = [context.need("price", item["price"]) for item in items]
-    subscription = subscription_docs.build(
-        context, customer=session["customer"], currency=prices[0]["currency"]
+    subscription = _from_items(context, session["customer"], items)
+    known = context.tx.private("checkout.session", session["id"])
+    subscription["description"] = known["subscription_data"].get("description")
+    subscription |= {"default_payment_method": payment_method, "metadata": metadata}
+    enabled = session["automatic_tax"]["enabled"]
+    subscription["automatic_tax"] = subscription_docs.tax_shown(enabled=enabled)
+    if discount is not None:
+        subscription["discounts"] = [_discount_of(context, session, subscription, discount)]
+    trial_end = context.now + trial_days * DAY_SECONDS if trial_days else None
+    tax_minor = None if trial_end else known.get("tax_minor")
+    # Not by balance: the page did not show it, and has been paid already.
+    invoice = _begin(
+        context, subscription, trial_end=trial_end, tax_minor=tax_minor, by_balance=False
     )
+    _take_as_paid(context, invoice, intent)
+    return context.need(KIND, subscription["id"])
+
+
+def _from_items(context: Context, customer: str, items: list[Json]) -> Json:
+    """A subscription over ``items`` of ``price, quantity``, not stored yet."""
+    prices = [context.need("price", item["price"]) for item in items]
+    currency = prices[0]["currency"]
+    subscription = subscription_docs.build(context, customer=customer, currency=currency)
     made = [
         subscription_docs.item_of(context, subscription["id"], price, quantity=item["quantity"])
         for price, item in zip(prices, items, strict=True)
     ]
     subscription_docs.set_items(subscription, made)
-    known = context.tx.private("checkout.session", session["id"])
-    subscription |= {
-        "default_payment_method": payment_method,
-        "description": known["subscription_data"].get("description"),
-        "metadata": metadata,
-    }
-    enabled = session["automatic_tax"]["enabled"]
-    subscription["automatic_tax"] = subscription_docs.tax_shown(enabled=enabled)
-    if discount is not None:
-        started = discounts.start(
-            context,
-            coupon=discount["coupon"],
-            customer=session["customer"],
-            subscription=subscription["id"],
-            promotion_code=discount["promotion_code"],
-            checkout_session=session["id"],
-            id=discount["id"],
-        )
-        subscription["discounts"] = [started["id"]]
-    tax_minor = known.get("tax_minor")
-    trial_end = context.now + trial_days * DAY_SECONDS if trial_days else None
-    invoice = _begin(
+    return subscription
+
+
+def _discount_of(context: Context, session: Json, subscription: Json, discount: Json) -> str:
+    """The session's discount, in force on the subscription from now on."""
+    started = discounts.start(
         context,
-        subscription,
-        trial_end=trial_end,
-        tax_minor=None if trial_end else tax_minor,
-        by_balance=False,  # the page did not show it, and has been paid already
+        coupon=discount["coupon"],
+        customer=session["customer"],
+        subscription=subscription["id"],
+        promotion_code=discount["promotion_code"],
+        checkout_session=session["id"],
+        id=discount["id"],
     )
-    if intent is None:
-        collection.settle(context, invoice, None)
-    else:
+    return str(started["id"])
+
+
+def _take_as_paid(context: Context, invoice: Json, intent: Json | None) -> None:
+    """The page collected what the invoice asks for, or nothing was to be paid."""
+    if intent is not None:
         collection.add_payment(context, invoice, intent)
         payment_intents.describe(context, intent, "Subscription creation")
-        collection.settle(context, invoice, intent)
-    return context.need(KIND, subscription["id"])
+    collection.settle(context, invoice, intent)
 
 
 def schedule_end(context: Context, subscription: Json, params: Json) -> None:
