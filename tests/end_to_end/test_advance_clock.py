@@ -10,6 +10,11 @@ import pytest
 from billing import ledger
 from billing.models import Code, Lot, Transfer
 from billing.money import CREDIT
+from billing.plans import Interval
+from billing_project import moving
+from billing_project.demo.hands import Hands
+from billing_project.sandbox_control import Sandbox
+from billing_project.timelapse import Timelapse
 from common import clock
 from tests import live
 from tests.end_to_end import books
@@ -77,3 +82,36 @@ def test_a_portal_that_follows_another_clock_is_told_so(portal: live.Portal) -> 
 
     assert done.returncode == 1
     assert "Both need the same SANDBOX_CLOCK" in done.stderr
+
+
+def test_a_plan_renews_on_the_way_and_by_a_jump_at_the_sandbox(
+    portal: live.Portal, till: tills.Till
+) -> None:
+    sandbox = Sandbox(portal.sandbox_url)
+    customer = till.customer()
+    subscription = Hands(sandbox, Timelapse(sandbox)).subscribe(customer, "premium", Interval.MONTH)
+
+    done = portal.manage("advance_clock", "--to-next-renewal")
+
+    assert clock.now() > subscription.period_ends_at
+    assert "  1 further period billed (renewals and changes of plan)" in done.stdout.splitlines()
+    assert subscription.periods.count() == 2
+
+    sandbox.advance(32 * 86400)
+    till.settle_down()
+
+    assert subscription.periods.count() == 3
+    subscription.refresh_from_db()
+    assert subscription.period_ends_at > clock.now()
+    books.assert_agree(till)
+
+
+def test_two_cannot_move_the_time_at_once(portal: live.Portal, till: tills.Till) -> None:
+    before = portal.clock_file.read_text()
+
+    with moving.moving():
+        done = portal.manage("advance_clock", "1d", check=False)
+
+    assert done.returncode == 1
+    assert "is being moved just now" in done.stderr
+    assert portal.clock_file.read_text() == before
