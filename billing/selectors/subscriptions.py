@@ -144,6 +144,11 @@ class PeriodRow:
         """Whether a plan change or a refund ended it early."""
         return self.period.ends_at < self.period.billed_until_at
 
+    @property
+    def is_replaced(self) -> bool:
+        """Whether that happened before it began, so that nothing is left of it."""
+        return self.period.ends_at == self.period.starts_at
+
 
 def subscription_row(subscription: Subscription) -> SubscriptionRow:
     """One subscription as it stands now, its dates in its customer's time zone."""

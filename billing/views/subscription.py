@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.http import SignedInRequest, customer_required, paying_role_required
 from billing import catalogue, selectors
 from billing.errors import ChangeNotPossible, NoSubscription, RailUnavailable
-from billing.selectors import SubscriptionRow
+from billing.selectors import Overview, SubscriptionRow
 from billing.services import cancellations, plan_changes, plan_menu, rails
 from billing.services.renewing import RenewingRail
 from billing.views.buying import SeeOther
@@ -36,7 +36,7 @@ def subscription(request: SignedInRequest) -> HttpResponse:
         "history": history,
         "next_cursor": next_cursor,
         "is_first_page": not request.GET.get("cursor"),
-        "has_provider_page": any(isinstance(one, RenewingRail) for one in rails.available()),
+        "has_provider_page": _has_provider_page(overview_of(request)),
     }
     return render(request, "billing/subscription.html", context)
 
@@ -91,6 +91,13 @@ def portal(request: SignedInRequest) -> HttpResponse:
         messages.error(request, str(refusal))
         return _home()
     return SeeOther(url)
+
+
+def _has_provider_page(have: Overview) -> bool:
+    """Whether a provider keeps cards and invoices of this customer."""
+    known = [*have.live, *([have.last_ended] if have.last_ended else [])]
+    on = {rail.name for rail in rails.available() if isinstance(rail, RenewingRail)}
+    return any(row.subscription.rail in on and row.subscription.external_id for row in known)
 
 
 def _home() -> HttpResponse:

@@ -14,7 +14,7 @@ from common import clock
 from tests.accounts.factories import PersonClient, signed_in
 from tests.billing.callers import code_of, program, send
 from tests.billing.fakes import FakeRail, FakeRenewingRail, only_rail
-from tests.billing.subscribers import subscribe
+from tests.billing.subscribers import said, subscribe
 from tests.factories import NOW, make_payment
 
 pytestmark = pytest.mark.django_db
@@ -210,3 +210,19 @@ def test_a_rail_without_such_a_page_is_409(caller: APIClient) -> None:
         refused = caller.get(f"{API}/portal")
 
     assert (refused.status_code, code_of(refused)) == (409, "change_not_possible")
+
+
+def test_an_upgrade_of_time_that_has_not_begun_replaces_it(person: PersonClient) -> None:
+    with clock.frozen(NOW) as frozen, only_rail(FakeRail()):
+        paid_month(person)
+        paid_month(person)
+        frozen.move(timedelta(days=1))
+        quote = preview(person, UP)
+        done = send(person, f"{API}/upgrade", UP | {"token": quote["token"]}).json()
+        make_payment(Order.objects.get(pk=done["order"]["id"]))
+        page = person.get("/billing/subscription")
+
+    assert quote["parts"][0]["title"] == "Unused time of Basic"
+    assert "Replaced before it began; was 20 Dec 2026 to 20 Jan 2027" in said(page)
+    assert "21 Nov 2026 to 20 Jan 2027" in said(page)
+    assert 'id="manage-cards"' not in page.text
