@@ -177,9 +177,9 @@ def _newest(order: Order) -> SubscriptionPeriod | None:
 
 
 def _freeze(order: Order, cause: str) -> None:
-    """Shut access while it is undecided, if the time it takes is not over anyway."""
+    """Shut access while it is undecided, if it is time that runs now."""
     period = _newest(order)
-    if period is None or period.ends_at <= clock.now():
+    if period is None or not period.starts_at <= clock.now() < period.ends_at:
         return
     subscription = subscriptions.lock(period.subscription_id)
     if cause not in subscription.frozen_by:

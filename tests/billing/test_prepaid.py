@@ -25,6 +25,7 @@ from billing.services import (
     subscription_periods,
     subscriptions,
 )
+from billing.services.rails import RefundAnswer
 from common import clock
 from common.clock import FrozenClock
 from common.errors import Conflict
@@ -473,6 +474,21 @@ def test_refunding_an_extension_leaves_what_was_paid_before(now: FrozenClock) ->
     assert selectors.entitlements(customer).plan.slug == "basic"
     assert bought(customer).order is not None
     assert stretches(customer)[-1].starts_at == NOW + 30 * DAY
+
+
+@pytest.mark.usefixtures("chain")
+def test_while_a_refund_of_a_later_month_is_on_its_way_this_month_goes_on() -> None:
+    customer = make_customer()
+    came(subscriptions.start(customer, "basic", "month", rail="chain"))
+    extension = came(subscriptions.start(customer, "basic", "month", rail="chain"))
+
+    refund = refunds.request(extension.pk, reason="asked")
+
+    assert selectors.entitlements(customer).plan.slug == "basic"
+    refunds.record(refund.pk, RefundAnswer("re_1", "succeeded"))
+    assert only_subscription(customer).period_ends_at == NOW + 30 * DAY
+    refunds.record(refund.pk, RefundAnswer("re_1", "failed", "bounced"))
+    assert only_subscription(customer).period_ends_at == stretches(customer)[1].billed_until_at
 
 
 def test_refunding_this_month_leaves_a_gap_before_the_next(now: FrozenClock) -> None:
