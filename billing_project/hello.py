@@ -106,6 +106,7 @@ def _print_addresses(logins: str) -> None:
         lines += [
             f"  sandbox          {settings.SANDBOX_URL}  (stands in for Stripe; no real money)",
             "  test card        4242 4242 4242 4242, any future date, any CVC",
+            "  let time pass    SANDBOX=1 .venv/bin/python manage.py advance_clock 31d",
             *(f"  {line}" for line in logins.splitlines()),
         ]
     lines += ["Ctrl-C stops it; what is stored stays.", ""]
