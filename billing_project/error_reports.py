@@ -42,7 +42,7 @@ def start(dsn: str, *, environment: str) -> None:
         include_local_variables=False,
         max_breadcrumbs=30,
         before_send=before_send,
-        before_breadcrumb=lambda crumb, _hint: redaction.value(crumb),
+        before_breadcrumb=lambda crumb, _hint: _crumb(crumb),
         default_integrations=True,
         auto_enabling_integrations=False,
         integrations=[
@@ -61,6 +61,12 @@ def clean(event: dict[str, Any]) -> dict[str, Any]:
         for part in ("cookies", "data", "env", "query_string"):
             request.pop(part, None)
     return {name: _redacted(name, part) for name, part in event.items()}
+
+
+def _crumb(crumb: dict[str, Any]) -> dict[str, Any]:
+    """What led to an error, without secrets; its time stays a time."""
+    redacted: dict[str, Any] = redaction.value(crumb)
+    return redacted | {"timestamp": crumb.get("timestamp")}
 
 
 # Sentry's own words, which are nested deep and hold nothing of ours.

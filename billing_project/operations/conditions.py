@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 
-from billing.models import Payment, Refund
+from billing.models import Payment, ReconciliationRun, Refund, RunOutcome
 from billing_project.operations import backlog, readings, redis_health
 from billing_project.operations.backlog import Waiting
 from billing_project.operations.stored_metrics import first_id
 
 DAY = timedelta(days=1)
+# A night's check may be late, not left out.
+CHECKED_WITHIN = timedelta(hours=36)
 
 
 def present() -> dict[str, str]:
@@ -59,6 +61,22 @@ def _ledger() -> str:
     return f"The ledger does not add up: {checked.value} differences. Run manage.py check_ledger."
 
 
+def _unchecked() -> str:
+    checked = readings.last(readings.LEDGER)
+    if checked is None or checked.age <= CHECKED_WITHIN:
+        return ""
+    hours = int(checked.age.total_seconds() // 3600)
+    return f"The ledger was last checked {hours} hours ago; that is every night's work."
+
+
+def _broken_off() -> str:
+    ended = ReconciliationRun.objects.filter(finished_at__isnull=False)
+    last = ended.order_by("rail", "-finished_at").distinct("rail")
+    bad = (RunOutcome.FAILED, RunOutcome.UNREACHABLE)
+    found = [f"{run.rail} ({run.get_outcome_display()})" for run in last if run.outcome in bad]
+    return f"The last reconciliation did not end well: {', '.join(found)}." if found else ""
+
+
 def _reconciliation() -> str:
     left = backlog.differences_left()
     if not left:
@@ -97,7 +115,9 @@ CONDITIONS: dict[str, Callable[[], str]] = {
     "failed deliveries": _deliveries,
     "calls not sent": _outgoing,
     "ledger drift": _ledger,
+    "ledger unchecked": _unchecked,
     "provider drift": _reconciliation,
+    "reconciliation broken off": _broken_off,
     "redis down": _redis,
     "worker silent": _worker,
 }

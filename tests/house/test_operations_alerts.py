@@ -277,6 +277,30 @@ def test_drift_is_wrong_until_it_is_put_right() -> None:
     assert conditions.present() == {}
 
 
+def test_a_ledger_that_nobody_checks_any_more_is_wrong() -> None:
+    Reading.objects.create(name=readings.LEDGER, read_at=Now() - timedelta(hours=37))
+
+    assert "37 hours ago" in conditions.present()["ledger unchecked"]
+
+
+@pytest.mark.parametrize("outcome", ["failed", "unreachable"])
+def test_a_reconciliation_that_did_not_end_well_is_wrong_until_one_does(outcome: str) -> None:
+    for hours, ended in ((3, "clean"), (2, outcome)):
+        _make_run(ended, hours_ago=hours)
+    assert "card" in conditions.present()["reconciliation broken off"]
+
+    _make_run("clean", hours_ago=1)
+
+    assert conditions.present() == {}
+
+
+def _make_run(outcome: str, *, hours_ago: int) -> None:
+    at = NOW - timedelta(hours=hours_ago)
+    ReconciliationRun.objects.create(
+        rail="card", since=at - timedelta(days=1), until=at, outcome=outcome, finished_at=at
+    )
+
+
 @override_settings(REDIS_URL=DEAD_REDIS)
 def test_redis_down_is_wrong() -> None:
     assert set(conditions.present()) == {"redis down"}

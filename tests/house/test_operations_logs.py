@@ -218,6 +218,7 @@ startup.check()
 import logging, structlog, sentry_sdk
 structlog.contextvars.bind_contextvars(request_id="request-42")
 password = "hunter2"
+logging.getLogger("billing").warning("a crumb with sk_live_hunter2")
 try:
     raise RuntimeError("refused whsec_hunter2 for 4242 4242 4242 4242")
 except RuntimeError:
@@ -236,6 +237,7 @@ def test_an_error_reaches_sentry_without_its_secrets() -> None:
     assert "hunter2" not in "".join(received)
     assert "4242" not in events[0]
     assert "request-42" in events[0]
+    assert "a crumb with sk_live_***" in events[0]
 
 
 def test_without_sentry_its_library_is_not_loaded() -> None:
