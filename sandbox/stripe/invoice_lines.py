@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from sandbox.store import Json
 from sandbox.stripe import amounts, discounts, ids
 from sandbox.stripe.amounts import Line, display
@@ -108,7 +110,10 @@ def reprice(
     taxed: bool,
     tax_minor: int | None = None,
 ) -> None:
-    """Write discounts and tax on the lines; ``tax_minor`` fixes the tax of all of them together."""
+    """Write discounts and tax on the lines; ``tax_minor`` fixes the tax of all of them together.
+
+    Credits keep the tax they were made with: that of what they give back.
+    """
     for one in lines:
         one["discount_amounts"] = []
     for id in discount_ids:
@@ -119,9 +124,10 @@ def reprice(
         ]
     rate_bps = int(context.setting("tax_bps")) if taxed else 0
     owed = [one for one in lines if net(one) >= 0]
-    credited = [one for one in lines if net(one) < 0]
-    _tax(owed, rate_bps=rate_bps, exact_minor=tax_minor, sign=1)
-    _tax(credited, rate_bps=rate_bps, exact_minor=None, sign=-1)
+    sums = [Line(net(one)) for one in owed]
+    amounts.apply_tax(sums, rate_bps=rate_bps, exact_minor=tax_minor)
+    for one, part in zip(owed, sums, strict=True):
+        one["taxes"] = taxes_shown(part.tax, net(one)) if part.tax else []
 
 
 def net(one: Json) -> int:
@@ -149,13 +155,6 @@ def _product(one: Json) -> str:
     return str(one["pricing"]["price_details"]["product"])
 
 
-def _tax(lines: list[Json], *, rate_bps: int, exact_minor: int | None, sign: int) -> None:
-    sums = [Line(sign * net(one)) for one in lines]
-    amounts.apply_tax(sums, rate_bps=rate_bps, exact_minor=exact_minor)
-    for one, part in zip(lines, sums, strict=True):
-        one["taxes"] = taxes_shown(sign * part.tax, net(one)) if part.tax else []
-
-
 def taxes_shown(amount: int, taxable: int) -> list[Json]:
     """The sandbox's one tax, as lines and totals show it."""
     return [
@@ -170,14 +169,20 @@ def taxes_shown(amount: int, taxable: int) -> list[Json]:
     ]
 
 
-def discounted(context: Context, discount_ids: list[str], *, product: str, amount: int) -> int:
-    """``amount`` of a product after the discounts; those that work only once do not count."""
+def discounted(
+    context: Context, discount_ids: list[str], *, product: str, amount: int, share: Fraction
+) -> int:
+    """``amount``, a share of a period's price, after the discounts; ``once`` ones do not count.
+
+    Of a coupon over an amount, the same share is taken off.
+    """
     left = amount
     for id in discount_ids:
         terms = discounts.terms(context, id)
         if terms.duration == "once" or not (terms.products is None or product in terms.products):
             continue
         part = Line(left)
-        amounts.apply_discount([part], percent_off=terms.percent_off, amount_off=terms.amount_off)
+        amount_off = amounts.rounded((terms.amount_off or 0) * share)
+        amounts.apply_discount([part], percent_off=terms.percent_off, amount_off=amount_off)
         left = part.net
     return left

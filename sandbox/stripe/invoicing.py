@@ -101,6 +101,8 @@ def warn_of_trial_end(context: Context, subscription: Json) -> None:
 
 def keep_pending(context: Context, subscription: Json, lines: list[Json]) -> None:
     """Keep the lines for the next period's invoice."""
+    taxed = subscription["automatic_tax"]["enabled"]
+    invoice_lines.reprice(context, lines, [], taxed=taxed)
     private = subscription_docs.private_of(context, subscription)
     _note_billed(private, lines, invoice=None)
     private["pending"] = private["pending"] + lines
@@ -117,6 +119,7 @@ def _note_billed(private: Json, lines: list[Json], *, invoice: str | None) -> No
             continue
         private["billed"][item] = {
             "net": amount,
+            "tax": invoice_lines.tax_of(one),
             "start": one["period"]["start"],
             "end": one["period"]["end"],
             "price": one["pricing"]["price_details"]["price"],

@@ -16,7 +16,8 @@ def credit(
 ) -> list[Json]:
     """The line that gives back what was billed for the item and lies after ``at``.
 
-    It is a share of what was really asked for, so a discount of the old period is not given back.
+    It is a share of what was really asked for, and of the tax on it: a discount of the old period
+    is not given back.
     """
     if billed is None or not billed["net"] or at >= billed["end"]:
         return []
@@ -27,17 +28,18 @@ def credit(
         "invoice": billed["invoice"],
         "invoice_line_items": [billed["line"]],
     }
-    return [
-        invoice_lines.line(
-            subscription,
-            _as_billed(context, item, billed),
-            amount=-rounded(billed["net"] * share),
-            period=(since, billed["end"]),
-            description=f"Unused time on {_times(billed['quantity'])}{name} after {day_shown(at)}",
-            unit_amount=None,
-            proration={"credited_items": of},
-        )
-    ]
+    line = invoice_lines.line(
+        subscription,
+        _as_billed(context, item, billed),
+        amount=-rounded(billed["net"] * share),
+        period=(since, billed["end"]),
+        description=f"Unused time on {_times(billed['quantity'])}{name} after {day_shown(at)}",
+        unit_amount=None,
+        proration={"credited_items": of},
+    )
+    tax = rounded(billed["tax"] * share)
+    line["taxes"] = invoice_lines.taxes_shown(-tax, line["amount"]) if tax else []
+    return [line]
 
 
 def _as_billed(context: Context, item: Json, billed: Json) -> Json:
@@ -54,7 +56,9 @@ def debit(
     share = Fraction(period[1] - at, period[1] - period[0])
     gross = rounded(price["unit_amount"] * item["quantity"] * share)
     running = subscription_docs.running_discounts(context, subscription, context.now)
-    amount = invoice_lines.discounted(context, running, product=price["product"], amount=gross)
+    amount = invoice_lines.discounted(
+        context, running, product=price["product"], amount=gross, share=share
+    )
     name = invoice_lines.product_name(context, price)
     return invoice_lines.line(
         subscription,

@@ -104,6 +104,60 @@ def test_a_preview_with_tax_and_discount_is_the_later_invoice(sandbox: Sandbox) 
     assert tax == pytest.approx(sum(plans.lines(invoice)) * 0.1925, abs=1)
 
 
+def test_the_tax_that_was_paid_is_given_back_whatever_the_rate_is_now(sandbox: Sandbox) -> None:
+    sandbox.control("settings", tax_bps=1000)
+    made = plans.subscribe(
+        sandbox,
+        plans.customer(sandbox),
+        plans.price(sandbox, 3000),
+        automatic_tax={"enabled": True},
+    )
+    plans.days(sandbox, 10)
+    sandbox.control("settings", tax_bps=2000)
+    at = plans.now(sandbox)
+
+    plans.swap(
+        sandbox,
+        made,
+        plans.price(sandbox, 9000),
+        proration_behavior="always_invoice",
+        proration_date=at,
+    )
+
+    invoice = plans.invoices(sandbox, made["id"])[-1]
+    period = plans.period(made)
+    credit, asked = invoice["lines"]["data"]
+    assert credit["taxes"][0]["amount"] == -share(300, period, at)
+    assert asked["taxes"][0]["amount"] == pytest.approx(asked["amount"] * 0.2, abs=1)
+    assert sandbox.books()["agrees"]
+
+
+def test_of_a_coupon_over_an_amount_a_share_is_taken_off(sandbox: Sandbox) -> None:
+    off: Any = {"amount_off": 1000, "currency": "usd", "duration": "forever"}
+    coupon = sandbox.api().v1.coupons.create(params=off)
+    made = plans.subscribe(
+        sandbox,
+        plans.customer(sandbox),
+        plans.price(sandbox, 3000),
+        discounts=[{"coupon": coupon.id}],
+    )
+    plans.days(sandbox, 10)
+    at = plans.now(sandbox)
+
+    plans.swap(
+        sandbox,
+        made,
+        plans.price(sandbox, 9000),
+        proration_behavior="always_invoice",
+        proration_date=at,
+    )
+
+    invoice = plans.invoices(sandbox, made["id"])[-1]
+    period = plans.period(made)
+    asked = share(9000, period, at) - share(1000, period, at)
+    assert plans.lines(invoice) == [-share(2000, period, at), asked]
+
+
 def test_what_a_coupon_saved_is_not_given_back(sandbox: Sandbox) -> None:
     half = sandbox.api().v1.coupons.create(params={"percent_off": 50, "duration": "once"})
     made = plans.subscribe(
