@@ -41,7 +41,10 @@ class Command(BaseCommand):
                     f"The demo month was lived before; it is {clock.now():%-d %B %Y} here."
                 )
             elif month.was_begun():
-                self.stdout.write("The demo month was begun and broken off; it is not begun again.")
+                self.stdout.write(
+                    "The demo month was begun and broken off. It begins on a new database only:"
+                    " stop, remove the folder var, start again."
+                )
             else:
                 with moving():
                     self._live(sandbox)
