@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from billing.models import Dispute, DisputeState, Payment, RailCustomer, Refund, Transfer
+from billing.models import (
+    Dispute,
+    DisputeState,
+    Payment,
+    RailCustomer,
+    Refund,
+    Subscription,
+    SubscriptionPeriod,
+    SubscriptionStatus,
+    Transfer,
+)
 from billing.money import USD
+from billing.rails.card import prices
 from billing.rails.card.reconcile_disputes import NOT_THERE
 from billing.selectors import audit
 from tests.end_to_end.till import Till
@@ -15,6 +26,8 @@ CLEARING = "clearing:card"
 # What reconciliation put right beside the row that was wrong.
 CORRECTION = "correction:card:"
 MOVED = ("withdrawn", "reinstated", "dispute_fees")
+ENDED = ("canceled", "incomplete_expired")
+FAILING = ("past_due", "unpaid")
 STATES = {
     "warning_needs_response": DisputeState.INQUIRY,
     "warning_under_review": DisputeState.INQUIRY,
@@ -31,13 +44,22 @@ def assert_agree(till: Till) -> None:
 
     Refunds count once they have succeeded. check_ledger has nothing to say either.
     """
-    assert differences(till) == []
-    assert [str(one) for one in audit.differences()] == []
+    _assert_nothing(differences(till))
+
+
+def assert_agree_on_plans(till: Till) -> None:
+    """So is every invoice of a subscription, its order and payment, and how that stands."""
+    _assert_nothing([*differences(till), *differences_of_plans(till)])
+
+
+def _assert_nothing(found: list[str]) -> None:
+    found += map(str, audit.differences())
+    assert found == [], "\n".join(found)
 
 
 def differences(till: Till) -> list[str]:
     """A line for each thing in which the ledger and the sandbox's books differ."""
-    books: dict[str, Any] = till.portal.sandbox("GET", "/_sandbox/books")["stripe"]
+    books = of_sandbox(till)
     charges = _their_charges(books)
     known = {refund["id"] for refund in books["refunds"]}
     kept = {
@@ -66,6 +88,21 @@ def differences(till: Till) -> list[str]:
         *_compared("dispute", _our_disputes(), _their_disputes(books)),
         *_compared("balance of", {role: till.balance(role) for role in sums}, sums),
     ]
+
+
+def differences_of_plans(till: Till) -> list[str]:
+    """A line for each invoice or subscription that is not here what it is at the sandbox."""
+    books = of_sandbox(till)
+    return [
+        *_compared("invoice", _our_invoices(), _their_invoices(books)),
+        *_compared("subscription", _our_subscriptions(), _their_subscriptions(books)),
+    ]
+
+
+def of_sandbox(till: Till) -> dict[str, Any]:
+    """The sandbox's own books on Stripe."""
+    books: dict[str, Any] = till.portal.sandbox("GET", "/_sandbox/books")["stripe"]
+    return books
 
 
 def _compared(what: str, ours: dict[Any, Any], theirs: dict[Any, Any]) -> list[str]:
@@ -205,3 +242,58 @@ def _our_disputes() -> dict[str, tuple[Any, ...]]:
         for one in Dispute.objects.select_related("payment")
         if one.provider_status != NOT_THERE
     }
+
+
+def _their_invoices(books: dict[str, Any]) -> dict[str, tuple[str, int]]:
+    """Paid invoices of subscriptions, and what came with them."""
+    return {
+        one["id"]: (one["subscription"], one["amount_paid"])
+        for one in books["invoices"]
+        if one["status"] == "paid" and one["subscription"] is not None
+    }
+
+
+def _our_invoices() -> dict[str, tuple[str, int]]:
+    """What each billed stretch of a subscription brought; one order, and one payment at most."""
+    found = SubscriptionPeriod.objects.exclude(subscription__external_id="")
+    return {
+        one.source: (
+            one.subscription.external_id,
+            sum(paid.amount_minor for paid in one.order.payments.all()) if one.order else -1,
+        )
+        for one in found.select_related("subscription", "order")
+    }
+
+
+def _their_subscriptions(books: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """How subscriptions that have begun stand; what has ended only that it has."""
+    return {
+        one["id"]: ("ended",)
+        if one["status"] in ENDED
+        else (
+            FAILING if one["status"] in FAILING else one["status"],
+            prices.read(one["price"]).plan_slug,
+            one["current_period_end"],
+        )
+        for one in books["subscriptions"]
+        if any(period["status"] == "paid" for period in one["periods"])
+    }
+
+
+def _our_subscriptions() -> dict[str, tuple[Any, ...]]:
+    """The same of ours. Who failed to pay may be suspended here before the provider gives up."""
+    ours: dict[str, tuple[Any, ...]] = {}
+    for one in Subscription.objects.exclude(external_id=""):
+        # What came back after it was ended runs out by itself: the provider has stopped.
+        is_over = one.status == SubscriptionStatus.ENDED or not one.renews
+        is_failing = one.status in (SubscriptionStatus.PAST_DUE, SubscriptionStatus.SUSPENDED)
+        ours[one.external_id] = (
+            ("ended",)
+            if is_over
+            else (
+                FAILING if is_failing else str(one.status),
+                one.plan_slug,
+                round(one.period_ends_at.timestamp()),
+            )
+        )
+    return ours

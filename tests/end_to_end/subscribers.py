@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from accounts.models import Customer
+from billing import tasks
 from billing.models import Order, RailCustomer, Subscription
 from billing.services import orders, subscriptions
 from tests.end_to_end.till import Till
@@ -36,6 +37,16 @@ def subscribe(
     till.settle_down()
     order.refresh_from_db()
     assert order.delivered_at is not None, (order.status, order.delivery_error)
+    return Subscription.objects.get(periods__order=order)
+
+
+def subscribe_here(
+    till: Till, customer: Customer, slug: str = "premium", interval: str = "month", **how: object
+) -> Subscription:
+    """The same where no worker runs: this process asks the provider itself."""
+    order = order_plan(till, customer, slug, interval)
+    assert till.pay(order.external_id, **how) in ("paid", "free")
+    tasks.refresh_order(str(order.pk))  # as the page does that they come back to
     return Subscription.objects.get(periods__order=order)
 
 
