@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import stripe
@@ -306,3 +307,39 @@ def test_what_is_not_modelled_is_refused_by_name(sandbox: Sandbox) -> None:
         sandbox.api().v1.subscriptions.cancel(made["id"], params={"prorate": True})
 
     assert refused.value.code == "sandbox_not_modelled"
+
+
+def test_prices_are_found_by_interval_type_product_and_lookup_key(sandbox: Sandbox) -> None:
+    monthly = plans.price(sandbox, 500, lookup_key="plan_month")
+    yearly = plans.price(sandbox, 5000, interval="year", lookup_key="plan_year")
+    quarterly = plans.price(sandbox, 1400, interval="month", count=3)
+    api = sandbox.api().v1.prices
+    once = api.create(
+        params={"currency": "usd", "unit_amount": 100, "product_data": {"name": "Once"}}
+    )
+
+    def ids(**params: Any) -> list[str]:
+        given: Any = params
+        return [one.id for one in api.list(params=given).data]
+
+    assert ids(recurring={"interval": "month"}) == [quarterly, monthly]
+    assert ids(type="recurring") == [quarterly, yearly, monthly]
+    assert ids(type="one_time") == [once.id]
+    assert ids(lookup_keys=["plan_month", "plan_year"]) == [yearly, monthly]
+    assert ids(product=str(once.product)) == [once.id]
+    shown = plans.plain(api.retrieve(quarterly))
+    assert (shown["recurring"]["interval"], shown["recurring"]["interval_count"]) == ("month", 3)
+
+
+def test_a_quarterly_subscription_renews_every_third_month(sandbox: Sandbox) -> None:
+    plans.until_day(sandbox, 2027, 11, 30)
+    price = plans.price(sandbox, 1400, interval="month", count=3)
+    made = plans.subscribe(sandbox, plans.customer(sandbox), price)
+
+    plans.days(sandbox, 200)
+
+    starts = [
+        plans.day(one["lines"]["data"][0]["period"]["start"])
+        for one in plans.invoices(sandbox, made["id"])
+    ]
+    assert starts == ["2027-11-30", "2028-02-29", "2028-05-30"]
