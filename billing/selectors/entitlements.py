@@ -16,12 +16,12 @@ from typing import Any
 
 from django.core.cache import cache
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 
 from accounts.models import Customer
 from billing import catalogue
 from billing.intervals import month_at
-from billing.models import Subscription, SubscriptionStatus
+from billing.models import Subscription, SubscriptionPeriod, SubscriptionStatus
 from billing.plans import Plan
 from common import clock
 
@@ -189,7 +189,7 @@ def _sum(base: Mapping[str, int | None], added: Mapping[str, int | None]) -> dic
 
 def _compute(customer: Customer, mark: str) -> _Known:
     now = clock.now()
-    live = list(_live(customer))
+    live = list(_live(customer, now))
     best = max((one for one in live if _gives_access(one, now)), key=_worth, default=None)
     plan_slug = best.plan_slug if best else catalogue.current().free_plan.slug
     anchor_at, zone = (best.anchor_at, best.zone) if best else (customer.anchor_at, customer.zone)
@@ -209,9 +209,15 @@ def _compute(customer: Customer, mark: str) -> _Known:
     )
 
 
-def _live(customer: Customer) -> QuerySet[Subscription]:
+def _live(customer: Customer, now: datetime) -> QuerySet[Subscription]:
+    """Those that have not ended, each with the time it has left."""
     rows = Subscription.objects.filter(customer=customer, subject="plan")
-    return rows.exclude(status=SubscriptionStatus.ENDED).prefetch_related("periods").order_by("pk")
+    left = SubscriptionPeriod.objects.filter(ends_at__gt=now)
+    return (
+        rows.exclude(status=SubscriptionStatus.ENDED)
+        .prefetch_related(Prefetch("periods", left))
+        .order_by("pk")
+    )
 
 
 def _gives_access(subscription: Subscription, now: datetime) -> bool:
