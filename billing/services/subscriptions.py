@@ -69,7 +69,7 @@ def start(
     way = rails.named(rail)
     offer = plan_offers.find(slug, interval, way.assets)
     known = next(iter(live(customer)), None)
-    if known is not None and not _extends(known, offer.plan.slug, interval, rail):
+    if known is not None and not _extends(known, offer.plan.slug, interval, way):
         raise AlreadySubscribed
     trial_days = offer.plan.trial_days if way.renews and not _had_any(customer) else 0
     item = plan_offers.sold(offer, renews=way.renews, trial_days=trial_days)
@@ -207,10 +207,10 @@ def end(subscription: Subscription, *, at: datetime, stop_rail: bool) -> None:
     notifiers.tell("subscription_ended", subscription)
 
 
-def _extends(known: Subscription, slug: str, interval: str, rail: str) -> bool:
+def _extends(known: Subscription, slug: str, interval: str, way: rails.Rail) -> bool:
     """Whether one more order of it adds a period to the same prepaid subscription."""
-    same = (known.plan_slug, known.interval, known.rail) == (slug, interval, rail)
-    return same and not known.renews and not rails.named(rail).renews
+    same = (known.plan_slug, known.interval, known.rail) == (slug, interval, way.name)
+    return same and not known.renews and not way.renews
 
 
 def _had_any(customer: Customer) -> bool:

@@ -53,3 +53,15 @@ def test_a_change_of_plan_is_charged_by_the_rail_and_by_no_pay_page(
     left.refresh_from_db()
     assert left.status == OrderStatus.PAID
     assert Subscription.objects.get(customer=customer).plan_slug == "premium"
+
+
+def test_what_a_failed_refund_gave_back_is_not_extended_by_a_rail_that_renews(
+    rail: FakeRenewingRail,
+) -> None:
+    customer = make_customer()
+    subscription = rail.pay(subscriptions.start(customer, "basic", "month", rail="card"))
+    subscription.renews = False
+    subscription.save(update_fields=["renews"])
+
+    with pytest.raises(AlreadySubscribed):
+        subscriptions.start(customer, "basic", "month", rail="card")
