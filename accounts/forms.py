@@ -90,9 +90,11 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Customer
-        fields = ("name", "email", "country", "time_zone")
+        fields = ("name", "email", "address", "country", "tax_id", "time_zone")
         labels = {"email": "Billing e-mail"}
+        widgets = {"address": forms.Textarea(attrs={"rows": 3, "autocomplete": "street-address"})}
         help_texts = {
+            "address": "Shown on your invoices; those that are issued stay as they are.",
             "email": "Receipts go here. It does not change how you log in.",
         }
 

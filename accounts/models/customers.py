@@ -39,6 +39,9 @@ class Customer(models.Model):
         blank=True,
         validators=[RegexValidator(r"^[A-Z]{2}$", "Two capital letters, as in ISO 3166.")],
     )
+    # What invoices name beside it: where it is, and its number at the tax office.
+    address = models.TextField(max_length=500, blank=True)
+    tax_id = models.CharField("tax number", max_length=40, blank=True)
     time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
     # Months of limits and caps are counted from here (free plan: from sign-up).
     anchor_at = models.DateTimeField(default=clock.now)
