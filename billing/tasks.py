@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from billing.services import (
     dunning,
     fulfilment,
     inbox,
+    invoices,
     overdue,
     plan_changes,
     prepaid,
@@ -37,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 ROUNDS = 200
 # A reconciliation of a busy month takes its time; it is alone by a lock, however often it is rung.
-HOURS = 4 * 3600
+RECONCILE_SECONDS = 4 * 3600
 
 
 @shared_task(
@@ -64,6 +66,18 @@ def stop_subscription(subscription_id: str) -> None:
     cancellations.stop(UUID(subscription_id))
 
 
+@shared_task(name=invoices.ISSUE_TASK, acks_late=True)
+def issue_invoices() -> None:
+    """Write and number the documents that are due."""
+    _until_none(invoices.issue_due)
+
+
+@shared_task(name="billing.issue_late_invoices", acks_late=True)
+def issue_late_invoices() -> None:
+    """The same for payments of any age: one that fitted nothing may have become something."""
+    _until_none(partial(invoices.issue_due, look_back_seconds=None))
+
+
 @shared_task(name="billing.refresh_order", acks_late=True)
 def refresh_order(order_id: str) -> None:
     """Ask the provider about one open order: its webhook is late, or never will come."""
@@ -79,6 +93,7 @@ def sweep() -> None:
     _each(fulfilment.undelivered_ids(), fulfilment.deliver)
     _each(refunds.due_ids(), refunds.send)
     _each(cancellations.to_stop_ids(), cancellations.stop)
+    issue_invoices()
     ledger.expire_holds(occurred_at=clock.now())
     inbox.mirror_missing()
     for run_id in reconciliations.waiting_ids():
@@ -109,7 +124,10 @@ def keep_subscriptions() -> None:
 
 
 @shared_task(
-    name="billing.reconcile_rails", acks_late=True, soft_time_limit=HOURS, time_limit=HOURS + 60
+    name="billing.reconcile_rails",
+    acks_late=True,
+    soft_time_limit=RECONCILE_SECONDS,
+    time_limit=RECONCILE_SECONDS + 60,
 )
 def reconcile_rails(hours: int = 48) -> None:
     """Read every provider's own books of the last days and do what a lost message should have."""
@@ -120,7 +138,10 @@ def reconcile_rails(hours: int = 48) -> None:
 
 
 @shared_task(
-    name=reconciliations.RUN_TASK, acks_late=True, soft_time_limit=HOURS, time_limit=HOURS + 60
+    name=reconciliations.RUN_TASK,
+    acks_late=True,
+    soft_time_limit=RECONCILE_SECONDS,
+    time_limit=RECONCILE_SECONDS + 60,
 )
 def run_reconciliation(run_id: str) -> None:
     """Carry out a reconciliation that was asked for; the sweep rings again if one is running."""

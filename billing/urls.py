@@ -5,6 +5,7 @@ from django.urls import path
 from billing.views import (
     buying,
     dashboard,
+    invoices,
     orders,
     plan_change,
     plans,
@@ -26,6 +27,9 @@ urlpatterns = [
     path("subscription/cancel", subscription.cancel, name="cancel"),
     path("subscription/resume", subscription.resume, name="resume"),
     path("subscription/portal", subscription.portal, name="portal"),
+    path("invoices", invoices.invoices, name="invoices"),
+    path("invoices.csv", invoices.invoices_table, name="invoices_csv"),
+    path("invoices/<uuid:invoice_id>/pdf", invoices.invoice_file, name="invoice_pdf"),
     path("transactions", transactions.transactions, name="transactions"),
     path("statement", statement.statement, name="statement"),
     path("statement.csv", statement.download, name="statement_csv"),

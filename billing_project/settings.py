@@ -327,6 +327,10 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "lots": {"task": "billing.expire_lots", "schedule": crontab(minute=7)},
     "subscriptions": {"task": "billing.keep_subscriptions", "schedule": crontab(minute=17)},
     "reconcile": {"task": "billing.reconcile_rails", "schedule": crontab(hour=3, minute=20)},
+    "late_invoices": {
+        "task": "billing.issue_late_invoices",
+        "schedule": crontab(hour=3, minute=50),
+    },
     "snapshots": {"task": "billing.snapshot_accounts", "schedule": crontab(hour=2, minute=40)},
     "check": {"task": "billing.check_ledger", "schedule": crontab(hour=4, minute=10)},
     "api_answers": {"task": "common.purge_idempotency_keys", "schedule": crontab(minute=41)},
@@ -338,6 +342,14 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
 # --- What is sold, and policies ----------------------------------------------------------------
 
 CATALOGUE = catalogue.load(env.some(catalogue.VARIABLES))
+# Who sells: named on every invoice. An address may have several lines, separated by "; ".
+SELLER = {
+    "name": env.text("SELLER_NAME", env.host_of(PUBLIC_URL)),
+    "address": env.text("SELLER_ADDRESS", "").replace("; ", "\n"),
+    "email": env.text("SELLER_EMAIL", ""),
+    "tax_id": env.text("SELLER_TAX_ID", ""),
+    "note": env.text("INVOICE_NOTE", ""),
+}
 # Money that fits no order becomes credits at the catalogue rate, or waits for staff.
 UNAPPLIED_POLICY = env.choice("UNAPPLIED_POLICY", ("credits", "hold"), "credits")
 # A worker that dies with an event in hand leaves it to the next one after this.

@@ -55,6 +55,7 @@ _GROUPS: Sequence[tuple[str, Sequence[_Entry]]] = (
             ("Billed periods", "date_range", "billing_subscriptionperiod"),
             ("Payments", "payments", "billing_payment"),
             ("Unapplied money", "help_center", "billing_unappliedpayment"),
+            ("Invoices", "receipt_long", "billing_invoice"),
             ("Refunds", "undo", "billing_refund"),
             ("Disputes", "gavel", "billing_dispute"),
             ("Ledger accounts", "account_balance", "billing_ledgeraccount"),

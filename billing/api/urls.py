@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from billing.api import entitlements, orders, paying, quota, subscriptions, wallet
+from billing.api import entitlements, invoices, orders, paying, quota, subscriptions, wallet
 
 urlpatterns = [
     path("billing/config", wallet.Config.as_view(), name="api-config"),
@@ -10,6 +10,12 @@ urlpatterns = [
     path("billing/credits/history", wallet.History.as_view(), name="api-history"),
     path("billing/credits/purchase", orders.Purchases.as_view(), name="api-purchase"),
     path("billing/transactions", orders.Transactions.as_view(), name="api-transactions"),
+    path("billing/invoices", invoices.Invoices.as_view(), name="api-invoices"),
+    path(
+        "billing/invoices/<uuid:invoice_id>/pdf",
+        invoices.InvoiceFile.as_view(),
+        name="api-invoice-pdf",
+    ),
     path("billing/orders/<uuid:order_id>", orders.OneOrder.as_view(), name="api-order"),
     path("billing/orders/<uuid:order_id>/pay", paying.PayOrder.as_view(), name="api-order-pay"),
     path(

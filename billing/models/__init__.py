@@ -3,6 +3,7 @@
 from billing.models.disputes import Dispute, DisputeState
 from billing.models.holds import Hold, HoldLot, HoldState, SpendCapPeriod
 from billing.models.inbox import EventState, InboundEvent
+from billing.models.invoices import Invoice, InvoiceKind, InvoiceSeries
 from billing.models.ledger import AccountSnapshot, Code, Kind, LedgerAccount, Transfer
 from billing.models.lots import Lot, LotUse
 from billing.models.orders import Order, OrderStatus
@@ -33,6 +34,9 @@ __all__ = [
     "HoldLot",
     "HoldState",
     "InboundEvent",
+    "Invoice",
+    "InvoiceKind",
+    "InvoiceSeries",
     "ItemState",
     "Kind",
     "LedgerAccount",

@@ -10,6 +10,7 @@ from billing.selectors.balances import (
     wallet,
 )
 from billing.selectors.entitlements import Entitlements, entitlements
+from billing.selectors.invoices import all_invoices, invoice, invoices
 from billing.selectors.orders import (
     Purchase,
     Receipt,
@@ -79,6 +80,7 @@ __all__ = [
     "StatementRow",
     "SubscriptionRow",
     "Unapplied",
+    "all_invoices",
     "all_rows",
     "balance",
     "credit_balance",
@@ -86,6 +88,8 @@ __all__ = [
     "gained",
     "hold",
     "hold_row",
+    "invoice",
+    "invoices",
     "lost",
     "lots",
     "open_orders",

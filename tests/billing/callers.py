@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, cast
 
 import redis
+from pypdf import PdfReader
 from rest_framework.test import APIClient
 
 from accounts.middleware import SESSION_KEY
@@ -66,7 +68,10 @@ def code_of(response: Any) -> str:
 
 
 def text_of(response: Any) -> str:
-    """What a page says, or a stream."""
+    """What a page says, or a stream, or a file in words."""
+    if response.get("Content-Type") == "application/pdf":
+        pages = PdfReader(BytesIO(response.content)).pages
+        return "\n".join(page.extract_text() for page in pages)
     if response.streaming:
         return b"".join(response.streaming_content).decode()
     return str(response.content.decode())

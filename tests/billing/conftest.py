@@ -49,6 +49,13 @@ def wallet_rail() -> Iterator[WalletRail]:
 
 
 @pytest.fixture
+def chain(wallet_rail: WalletRail) -> Iterator[None]:
+    """Beside the wallet, a rail that does not renew and cannot decline money."""
+    with mock.patch.dict(rails._RAILS, {"chain": Chain()}):
+        yield
+
+
+@pytest.fixture
 def client(db: None, rail: FakeRail) -> PersonClient:
     """The browser of a new person, on a portal with one rail."""
     return signed_in()

@@ -91,3 +91,31 @@ def balance_of(role: str, asset: Any = CREDIT) -> int:
 
 def differences() -> list[str]:
     return [str(difference) for difference in audit.differences()]
+
+
+def changed(customer: Customer, slug: str) -> Payment:
+    """A better plan for the rest of the time, quoted, confirmed and paid."""
+    return paying.pay(customer, order_of_change(customer, slug).pk)
+
+
+def order_of_change(customer: Customer, slug: str) -> Order:
+    quote = plan_changes.quote(customer, slug, "month")
+    order = plan_changes.confirm(customer, quote.token, placed_by=None).order
+    assert order is not None
+    return order
+
+
+def refunded(payment: Payment, amount_minor: int | None = None, *, forced: bool = False) -> None:
+    refund = refunds.request(payment.pk, reason="asked", amount_minor=amount_minor, forced=forced)
+    refunds.send(refund.pk)
+
+
+class Chain(FakeRail):
+    """A rail that does not renew, and whose money comes whether it is wanted or not."""
+
+    name = "chain"
+
+
+def came(order: Order) -> Payment:
+    """The order's price came over its chain."""
+    return payments.settle(make_charge(order, rail="chain", occurred_at=clock.now()))

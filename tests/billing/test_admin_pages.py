@@ -24,6 +24,7 @@ from billing.models import (
     DisputeState,
     Hold,
     InboundEvent,
+    Invoice,
     LedgerAccount,
     Lot,
     LotUse,
@@ -43,6 +44,7 @@ from billing.services import (
     adjustments,
     disputes,
     inbox,
+    invoices,
     orders,
     payments,
     plan_offers,
@@ -60,7 +62,7 @@ pytestmark = pytest.mark.django_db
 MODELS: list[type[models.Model]] = [
     Customer, Order, Payment, UnappliedPayment, Refund, LedgerAccount, Transfer, Lot, LotUse, Hold,
     InboundEvent, StaffAction, Dispute, ReconciliationRun, ReconciliationItem,
-    Subscription, SubscriptionPeriod,
+    Subscription, SubscriptionPeriod, Invoice,
 ]  # fmt: skip
 
 
@@ -95,6 +97,7 @@ def make_everything(staff: Staff, customer: Customer | None = None) -> Customer:
     refunds.send(refund.pk)
     payments.settle(make_charge(None, customer=customer))
     disputes.record(make_payment(make_order(customer=customer)).pk, make_claim())
+    invoices.issue_due()
     note = Note(staff.user, "sorry", f"note:{paid.pk}")
     adjustments.grant(note, customer, Money(3_000_000, CREDIT), promotional=True)
     inbox.record(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from io import StringIO
 from typing import Any
 
@@ -64,10 +65,7 @@ def test_every_operation_says_who_may_and_what_it_refuses(document: dict[str, An
 
 def test_every_call_of_ours_is_described(document: dict[str, Any]) -> None:
     calls = {f"/{route}" for route, entry in PORTAL.items() if entry.whose is For.CALLER}
-    described = {
-        path.replace("{order_id}", "<uuid:order_id>").replace("{hold_id}", "<uuid:hold_id>")
-        for path in document["paths"]
-    }
+    described = {re.sub(r"\{(\w+_id)\}", r"<uuid:\1>", path) for path in document["paths"]}
 
     assert described == calls
 

@@ -38,13 +38,23 @@ from common import clock
 from common.clock import FrozenClock
 from tests.billing.fakes import FakeRenewingRail
 from tests.billing.prepaid import balance_of, differences, stretches
+from tests.billing.renewing import (
+    BASIC,
+    MONTH,
+    deferred,
+    earn,
+    payment_of,
+    plan_of,
+    refunded,
+    subscribed,
+    told,
+    upgraded,
+)
 from tests.factories import NOW, make_customer
 
 pytestmark = pytest.mark.django_db
 
 DAY = timedelta(days=1)
-MONTH = 30 * DAY  # from 20 November to 20 December
-BASIC, PREMIUM = 29_99, 99_99
 
 
 @pytest.fixture(autouse=True)
@@ -63,79 +73,6 @@ def now(rail: FakeRenewingRail) -> Iterator[FrozenClock]:
 def _books_add_up(now: FrozenClock) -> Iterator[None]:
     yield
     assert differences() == []
-
-
-def subscribed(rail: FakeRenewingRail, plan: str = "basic", **paid: int) -> Subscription:
-    order = subscriptions.start(make_customer(), plan, "month", rail="card")
-    return rail.pay(order, **paid)
-
-
-def payment_of(subscription: Subscription, number: int = 0) -> Payment:
-    """Its payments in the order they came."""
-    return Payment.objects.filter(customer=subscription.customer).order_by("pk")[number]
-
-
-def told(subscription: Subscription, **changes: object) -> Charge:
-    """What the rail would report of the subscription's first invoice."""
-    term = Term(
-        rail="card",
-        subscription_id=subscription.external_id,
-        invoice_id="in_told",
-        reason=Reason.RENEWAL,
-        plan_slug=subscription.plan_slug,
-        interval=subscription.interval,
-        price_minor=subscription.price_minor,
-        asset=USD,
-        starts_at=subscription.period_ends_at,
-        ends_at=subscription.period_ends_at + MONTH,
-        anchor_at=subscription.anchor_at,
-        is_trial=False,
-        order_id=None,
-    )
-    term = replace(term, **changes)  # type: ignore[arg-type]
-    return Charge(
-        rail="card",
-        external_id=f"pi_{term.invoice_id}",
-        asset=USD,
-        amount_minor=BASIC,
-        subtotal_minor=BASIC,
-        discount_minor=0,
-        tax_minor=0,
-        occurred_at=clock.now(),
-        customer=subscription.customer,
-        order_id=None,
-        term=term,
-    )
-
-
-def earn() -> int:
-    """Book all that is earned by now; returns what sales have."""
-    while subscription_periods.recognise_due():
-        pass
-    return balance_of("sales", USD)
-
-
-def deferred() -> int:
-    return balance_of("deferred", USD)
-
-
-def refunded(
-    payment: Payment, amount_minor: int | None = None, *, forced: bool = False
-) -> RefundAnswer:
-    refund = refunds.request(payment.pk, reason="asked", amount_minor=amount_minor, forced=forced)
-    refunds.send(refund.pk)
-    refund.refresh_from_db()
-    return RefundAnswer(refund.external_id or "", refund.state)
-
-
-def upgraded(subscription: Subscription, plan: str = "premium", interval: str = "month") -> None:
-    quote = plan_changes.quote(subscription.customer, plan, interval)
-    plan_changes.confirm(subscription.customer, quote.token, placed_by=None)
-    subscription.refresh_from_db()
-
-
-def plan_of(subscription: Subscription) -> str:
-    return selectors.entitlements(subscription.customer).plan.slug
 
 
 # -- settling -------------------------------------------------------------------------------------
@@ -461,144 +398,6 @@ def test_both_payments_of_an_upgraded_one_can_go_back_whole(
         refunded(payment, payment.amount_minor, forced=True)
 
     assert (earn(), deferred(), balance_of("clearing:card", USD)) == (0, 0, 0)
-
-
-# -- disputes -------------------------------------------------------------------------------------
-
-
-def claim(payment: Payment, state: DisputeState, **changes: int) -> Dispute:
-    """The rail's account of a dispute over the whole payment."""
-    taken = {"withdrawn_minor": payment.amount_minor, "reinstated_minor": 0} | changes
-    told = Claim(
-        external_id=f"dp_{payment.pk}",
-        state=state,
-        provider_status=str(state),
-        reason="fraudulent",
-        amount_minor=payment.amount_minor,
-        withdrawn_minor=taken["withdrawn_minor"],
-        reinstated_minor=taken["reinstated_minor"],
-        fee_minor=15_00,
-        opened_at=NOW,
-        evidence_due_at=None,
-    )
-    return disputes.record(payment.pk, told)
-
-
-def twice(payment: Payment, state: DisputeState, **changes: int) -> None:
-    """Told twice, as rails do; the second time moves nothing."""
-    claim(payment, state, **changes)
-    moved = Transfer.objects.count()
-    claim(payment, state, **changes)
-    assert Transfer.objects.count() == moved
-
-
-def test_an_open_dispute_freezes_access_and_money(rail: FakeRenewingRail, now: FrozenClock) -> None:
-    subscription = subscribed(rail)
-    now.move(10 * DAY)
-    earn()
-
-    twice(payment_of(subscription), DisputeState.OPEN)
-
-    subscription.refresh_from_db()
-    assert (plan_of(subscription), subscription.status) == ("free", SubscriptionStatus.ACTIVE)
-    assert (deferred(), balance_of("sales", USD)) == (0, 0)
-
-
-def test_a_won_dispute_restores_access_and_what_was_earned_meanwhile(
-    rail: FakeRenewingRail, now: FrozenClock
-) -> None:
-    subscription = subscribed(rail)
-    now.move(10 * DAY)
-    payment = payment_of(subscription)
-    claim(payment, DisputeState.OPEN)
-    now.move(10 * DAY)
-
-    twice(payment, DisputeState.WON, reinstated_minor=payment.amount_minor)
-
-    subscription.refresh_from_db()
-    assert (plan_of(subscription), subscription.renews) == ("basic", True)
-    assert earn() == BASIC * 2 // 3
-
-
-def test_a_lost_dispute_ends_it_and_stops_the_rail(
-    rail: FakeRenewingRail, now: FrozenClock
-) -> None:
-    subscription = subscribed(rail)
-    now.move(10 * DAY)
-    payment = payment_of(subscription)
-    claim(payment, DisputeState.OPEN)
-
-    twice(payment, DisputeState.LOST)
-
-    subscription.refresh_from_db()
-    assert subscription.status == SubscriptionStatus.ENDED
-    assert subscription.stop_requested_at is not None
-    assert (earn(), deferred()) == (0, 0)
-
-
-def test_one_that_is_won_after_it_was_lost_runs_until_its_time_is_over(
-    rail: FakeRenewingRail, now: FrozenClock
-) -> None:
-    subscription = subscribed(rail)
-    payment = payment_of(subscription)
-    claim(payment, DisputeState.LOST)
-    cancellations.stop(subscription.pk)
-    now.move(5 * DAY)
-
-    twice(payment, DisputeState.WON, reinstated_minor=payment.amount_minor)
-
-    subscription.refresh_from_db()
-    assert (plan_of(subscription), subscription.renews) == ("basic", False)
-    assert subscription.access_ends_at == NOW + MONTH
-    now.at = NOW + MONTH
-    assert (plan_of(subscription), earn()) == ("free", BASIC)
-
-
-def test_a_dispute_of_an_old_payment_leaves_the_time_that_runs_alone(
-    rail: FakeRenewingRail, now: FrozenClock
-) -> None:
-    subscription = subscribed(rail)
-    now.at = subscription.period_ends_at
-    rail.renew(subscription)
-
-    claim(payment_of(subscription), DisputeState.OPEN)
-    claim(payment_of(subscription), DisputeState.LOST)
-
-    subscription.refresh_from_db()
-    assert (plan_of(subscription), subscription.status) == ("basic", SubscriptionStatus.ACTIVE)
-
-
-def test_a_dispute_of_the_first_payment_of_an_upgraded_one(
-    rail: FakeRenewingRail, now: FrozenClock
-) -> None:
-    subscription = subscribed(rail)
-    now.move(10 * DAY)
-    upgraded(subscription)
-    payment = payment_of(subscription)
-    earn()
-
-    claim(payment, DisputeState.OPEN)
-    assert differences() == []
-    twice(payment, DisputeState.WON, reinstated_minor=payment.amount_minor)
-
-    assert plan_of(subscription) == "premium"
-    now.at = subscription.period_ends_at
-    assert earn() == BASIC + payment_of(subscription, 1).amount_minor
-
-
-def test_a_dispute_over_more_than_is_left_after_a_refund(
-    rail: FakeRenewingRail, now: FrozenClock
-) -> None:
-    subscription = subscribed(rail)
-    payment = payment_of(subscription)
-    refunded(payment, 10_00)
-    payment.refresh_from_db()
-
-    claim(payment, DisputeState.OPEN)
-    claim(payment, DisputeState.LOST)
-
-    assert (deferred(), balance_of("disputed", USD)) == (0, 0)
-    assert balance_of("chargeback_loss", USD) == -10_00
 
 
 # -- at the end -----------------------------------------------------------------------------------

@@ -71,6 +71,10 @@ def _wallet_order(world: World) -> Mapping[str, object]:
     return {"order_id": world.wallet_order.pk}
 
 
+def _invoice(world: World) -> Mapping[str, object]:
+    return {"invoice_id": world.payment.invoice.pk}
+
+
 def _paid_order(world: World) -> Mapping[str, object]:
     return {"order_id": world.paid_order.pk}
 
@@ -127,6 +131,9 @@ PORTAL: dict[str, Entry] = {
     "billing/subscription/resume": Entry(For.PERSON, body=_nothing, reads=False),
     "billing/subscription/portal": Entry(For.PERSON, body=_nothing, reads=False),
     "billing/transactions": _OWN_PAGE,
+    "billing/invoices": _OWN_PAGE,
+    "billing/invoices.csv": _OWN_PAGE,
+    "billing/invoices/<uuid:invoice_id>/pdf": Entry(For.PERSON, _invoice),
     "billing/statement": _OWN_PAGE,
     "billing/statement.csv": _OWN_PAGE,
     "billing/orders/<uuid:order_id>/success": Entry(For.PERSON, _paid_order),
@@ -144,6 +151,8 @@ PORTAL: dict[str, Entry] = {
         For.CALLER, body=lambda _: {"package": "small"}, reads=False, makes_own=True
     ),
     "api/billing/transactions": _READ,
+    "api/billing/invoices": _READ,
+    "api/billing/invoices/<uuid:invoice_id>/pdf": Entry(For.CALLER, _invoice),
     "api/billing/orders/<uuid:order_id>": Entry(For.CALLER, _open_order),
     "api/billing/orders/<uuid:order_id>/pay": Entry(For.CALLER, _wallet_order, reads=False),
     "api/billing/entitlements": _READ,
@@ -284,6 +293,7 @@ ROWS: dict[str, Callable[[World], object]] = {
     "billing/order": lambda world: world.paid_order.pk,
     "billing/payment": lambda world: world.payment.pk,
     "billing/unappliedpayment": lambda world: world.stray.pk,
+    "billing/invoice": lambda world: world.payment.invoice.pk,
     "billing/refund": lambda world: world.refund.pk,
     "billing/dispute": lambda world: world.dispute.pk,
     "billing/subscription": lambda world: world.subscription.pk,

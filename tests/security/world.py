@@ -50,6 +50,7 @@ from billing.services import (
     disputes,
     holds,
     inbox,
+    invoices,
     orders,
     payments,
     plan_changes,
@@ -169,6 +170,7 @@ def build() -> World:
     staff = make_staff()
     paid, payment = _buy(customer, user)
     stray = _stray(paid)
+    invoices.issue_due()
     refund = refunds.request(payment.pk, reason="refund-reason-of-vera", amount_minor=REFUND)
     account = ledger.wallet(customer, CREDIT)
     _use(account)
