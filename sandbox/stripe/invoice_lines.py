@@ -9,6 +9,7 @@ from sandbox.stripe import amounts, discounts, ids
 from sandbox.stripe.amounts import Line, display
 from sandbox.stripe.context import Context
 
+WHOLE = Fraction(1)
 TAX_RATE = "txr_1SandboxFlatRate0000000"
 
 
@@ -170,9 +171,14 @@ def taxes_shown(amount: int, taxable: int) -> list[Json]:
 
 
 def discounted(
-    context: Context, discount_ids: list[str], *, product: str, amount: int, share: Fraction
+    context: Context,
+    discount_ids: list[str],
+    *,
+    product: str,
+    amount: int,
+    share: Fraction = WHOLE,
 ) -> int:
-    """``amount``, a share of a period's price, after the discounts; ``once`` ones do not count.
+    """``amount``, a period's price or a share of it, after the discounts; ``once`` ones do not count.
 
     Of a coupon over an amount, the same share is taken off.
     """
