@@ -178,7 +178,7 @@ def discounted(
     amount: int,
     share: Fraction = WHOLE,
 ) -> int:
-    """``amount``, a period's price or a share of it, after the discounts; ``once`` ones do not count.
+    """A period's price, or a share of it, after the discounts; ``once`` ones do not count.
 
     Of a coupon over an amount, the same share is taken off.
     """
