@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import stripe
@@ -106,21 +106,23 @@ def an_amount(intent_id: str, amount_minor: int, customer: object) -> Charge:
 
 
 def plant_payments(day: Day) -> None:
-    """One that is missing, one made twice, one of another amount, one that never was."""
+    """One missing, one made twice, one of another amount, one that never was, one too early."""
     (known,) = day.paid(1)
     assert known.order is not None
-    ordered, other, free = (day.till.order() for _ in range(3))
+    ordered, other, free, debit = (day.till.order() for _ in range(4))
     with day.unheard():
         day.till.pay(ordered.external_id)
         twice = day.till.another_session(known.order)
         day.till.pay(twice)
         day.till.pay(other.external_id)
+        day.till.pay(debit.external_id, method="bank_debit")
         coupon = stripe.Coupon.create(percent_off=100, duration="once")
         gift = stripe.PromotionCode.create(promotion={"type": "coupon", "coupon": coupon.id})
         assert day.till.pay(free.external_id, promotion_code=gift.code) == "free"
     booked = payments.settle(an_amount(intent_of(other), 6_00, other.customer))
     payments.book_fee(booked.pk, 45)
     ghost = payments.settle(an_amount(day.ghost("pi"), 7_00, known.customer))
+    early = payments.settle(an_amount(intent_of(debit), 5_00, debit.customer))
     second = str(stripe.checkout.Session.retrieve(twice).payment_intent)
     day.safe |= {
         ("payment_missing", intent_of(ordered)),
@@ -130,6 +132,7 @@ def plant_payments(day: Day) -> None:
     day.unsafe |= {
         ("payment_amount_differs", booked.external_id),
         ("payment_unknown", ghost.external_id),
+        ("payment_state_differs", early.external_id),
     }
 
 
@@ -150,10 +153,11 @@ def plant_fees(day: Day) -> None:
 
 
 def plant_refunds(day: Day) -> None:
-    """One missing, one made twice, one of another amount, one that never was, one that failed."""
-    bare, doubled, wrong, ghostly, failing = day.paid(5)
+    """One missing, one made twice, one of another amount, one that never was, two misjudged."""
+    bare, doubled, wrong, ghostly, failing, arrived = day.paid(6)
     ours = day.till.refund(doubled, amount_minor=1_00)
     ended = day.till.refund(failing, amount_minor=1_00)
+    given_up = day.till.refund(arrived, amount_minor=1_00)
     with day.unheard():
         missing = stripe.Refund.create(payment_intent=bare.external_id, amount=2_00)
         second = stripe.Refund.create(
@@ -161,6 +165,8 @@ def plant_refunds(day: Day) -> None:
         )
         larger = stripe.Refund.create(payment_intent=wrong.external_id, amount=3_00)
         day.till.control(f"refunds/{ended.external_id}/settle", outcome="failed")
+    name = str(given_up.external_id)
+    refunds.record(given_up.pk, RefundAnswer(name, RefundState.FAILED, "a slip"))
     ghost = day.ghost("re")
     for payment, amount_minor, name in ((wrong, 2_00, larger.id), (ghostly, 1_00, ghost)):
         answer = RefundAnswer(name, RefundState.SUCCEEDED)
@@ -170,44 +176,52 @@ def plant_refunds(day: Day) -> None:
         ("refund_duplicate", second.id),
         ("refund_state_differs", str(ended.external_id)),
     }
-    day.unsafe |= {("refund_amount_differs", larger.id), ("refund_unknown", ghost)}
+    day.unsafe |= {
+        ("refund_amount_differs", larger.id),
+        ("refund_unknown", ghost),
+        ("refund_state_differs", str(given_up.external_id)),
+    }
+
+
+def _book_wrongly(payment: Payment, name: str, like: str, amount_minor: int) -> None:
+    """Record a dispute that took another amount than the provider's one it is like."""
+    claim = disputes.claim(objects.dispute(like))
+    told = replace(claim, external_id=name, amount_minor=amount_minor, withdrawn_minor=amount_minor)
+    our_disputes.record(payment.pk, told)
 
 
 def plant_disputes(day: Day) -> None:
-    """One missing, a second of one payment, one of another amount, one that never was, one lost."""
-    bare, twice, wrong, ghostly, losing = day.paid(5)
+    """One missing, a second one, one of another amount, one that never was, two misjudged."""
+    bare, twice, wrong, ghostly, losing, hoping = day.paid(6)
     asked = day.till.control(f"charges/{charge_of(twice)}/dispute", inquiry=True)["id"]
     day.till.control(f"disputes/{asked}/settle", outcome="warning_closed")
     lost = day.till.control(f"charges/{charge_of(losing)}/dispute")["id"]
+    open_still = day.till.control(f"charges/{charge_of(hoping)}/dispute")["id"]
     with day.unheard():
         missing, second, larger = (
             str(day.till.control(f"charges/{charge_of(one)}/dispute")["id"])
             for one in (bare, twice, wrong)
         )
         day.till.control(f"disputes/{lost}/settle", outcome="lost")
-    told = disputes.claim(objects.dispute(larger))
     ghost = day.ghost("du")
-    for payment, name, amount_minor in ((wrong, larger, 6_00), (ghostly, ghost, 5_00)):
-        claim = our_disputes.Claim(
-            external_id=name,
-            state=DisputeState.OPEN,
-            provider_status=told.provider_status,
-            reason=told.reason,
-            amount_minor=amount_minor,
-            withdrawn_minor=amount_minor,
-            reinstated_minor=0,
-            fee_minor=told.fee_minor,
-            opened_at=clock.now(),
-            evidence_due_at=None,
-        )
-        our_disputes.record(payment.pk, claim)
+    _book_wrongly(wrong, larger, larger, 6_00)
+    _book_wrongly(ghostly, ghost, larger, 5_00)
+    claim = disputes.claim(objects.dispute(open_still))
+    hoped = replace(
+        claim, state=DisputeState.WON, provider_status="won", reinstated_minor=claim.amount_minor
+    )
+    our_disputes.record(hoping.pk, hoped)
     assert Dispute.objects.filter(external_id=lost, state=DisputeState.OPEN).exists()
     day.safe |= {
         ("dispute_missing", missing),
         ("dispute_duplicate", second),
         ("dispute_state_differs", lost),
     }
-    day.unsafe |= {("dispute_amount_differs", larger), ("dispute_unknown", ghost)}
+    day.unsafe |= {
+        ("dispute_amount_differs", larger),
+        ("dispute_unknown", ghost),
+        ("dispute_state_differs", open_still),
+    }
 
 
 def plant_invoices(day: Day) -> None:
