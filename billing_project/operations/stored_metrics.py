@@ -61,7 +61,7 @@ def _of_database() -> Iterator[GaugeMetricFamily]:
     yield _of_rails(
         "reconciliation_differences_left",
         "Differences with providers that wait for somebody.",
-        backlog.differences_left(),
+        dict.fromkeys(_rails(), 0) | backlog.differences_left(),
     )
     yield from _readings()
     yield from _last_day()
