@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from unittest import mock
 
 import pytest
 import redis
@@ -10,10 +11,12 @@ from django.conf import settings
 from django.core.cache import cache
 
 from billing.rails.wallet.rail import WalletRail
+from billing.services import rails
 from common import doorbell
 from tests.accounts.factories import PersonClient, signed_in
 from tests.billing.callers import QUEUE, Bell
 from tests.billing.fakes import FakeRail, FakeRenewingRail, only_rail
+from tests.billing.prepaid import Chain
 
 
 @pytest.fixture(autouse=True)

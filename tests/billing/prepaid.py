@@ -7,13 +7,14 @@ from typing import Any
 
 from accounts.models import Customer
 from billing import ledger, selectors
-from billing.models import Code, Order, Payment, Subscription, SubscriptionPeriod
+from billing.models import Code, Order, Payment, Refund, Subscription, SubscriptionPeriod
 from billing.money import CREDIT, USD
 from billing.rails.wallet import paying
 from billing.selectors import audit
-from billing.services import orders, subscriptions
+from billing.services import orders, payments, plan_changes, refunds, subscriptions
 from common import clock
-from tests.factories import make_customer
+from tests.billing.fakes import FakeRail
+from tests.factories import make_charge, make_customer
 
 ONE = CREDIT.unit_minor
 # 29.99, 99.99 and 499.99 dollars at 500 credits a dollar.
@@ -99,15 +100,19 @@ def changed(customer: Customer, slug: str) -> Payment:
 
 
 def order_of_change(customer: Customer, slug: str) -> Order:
+    """A better plan for the rest of the time, quoted and confirmed."""
     quote = plan_changes.quote(customer, slug, "month")
     order = plan_changes.confirm(customer, quote.token, placed_by=None).order
     assert order is not None
     return order
 
 
-def refunded(payment: Payment, amount_minor: int | None = None, *, forced: bool = False) -> None:
+def refunded(payment: Payment, amount_minor: int | None = None, *, forced: bool = False) -> Refund:
+    """Asked back and sent: what is unspent unless told."""
     refund = refunds.request(payment.pk, reason="asked", amount_minor=amount_minor, forced=forced)
     refunds.send(refund.pk)
+    refund.refresh_from_db()
+    return refund
 
 
 class Chain(FakeRail):

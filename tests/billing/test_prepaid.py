@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from unittest import mock
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from accounts.models import Customer
 from billing import selectors
-from billing.errors import AlreadySubscribed, ChangeNotPossible, QuoteOutdated
-from billing.models import Lot, Order, Payment, SubscriptionStatus
-from billing.money import share_half_even
+from billing.errors import AlreadySubscribed
+from billing.models import Lot, Order, SubscriptionStatus
 from billing.rails.wallet import paying
-from billing.rails.wallet.rail import WalletRail
 from billing.services import (
-    payments,
-    plan_changes,
     prepaid,
-    rails,
     refunds,
     subscription_periods,
     subscriptions,
@@ -28,23 +21,23 @@ from billing.services import (
 from billing.services.rails import RefundAnswer
 from common import clock
 from common.clock import FrozenClock
-from common.errors import Conflict
-from tests.billing.fakes import FakeRail
 from tests.billing.prepaid import (
     BASIC,
-    ENTERPRISE,
     ONE,
     PREMIUM,
     balance_of,
     bought,
+    came,
+    changed,
     differences,
     only_subscription,
     ordered,
+    refunded,
     rich,
     spendable,
     stretches,
 )
-from tests.factories import NOW, make_charge, make_customer
+from tests.factories import NOW, make_customer
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("wallet_rail")]
 

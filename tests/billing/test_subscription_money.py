@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from billing import selectors
 from billing.models import (
-    Dispute,
-    DisputeState,
     Order,
     Payment,
     PeriodKind,
-    Subscription,
     SubscriptionPeriod,
     SubscriptionStatus,
     Transfer,
@@ -23,16 +20,12 @@ from billing.models import (
 from billing.money import USD
 from billing.services import (
     cancellations,
-    disputes,
     payments,
-    plan_changes,
     refunds,
     renewals,
     subscription_periods,
     subscriptions,
 )
-from billing.services.charges import Charge, Reason, Term
-from billing.services.disputes import Claim
 from billing.services.rails import RefundAnswer
 from common import clock
 from common.clock import FrozenClock
@@ -398,17 +391,3 @@ def test_both_payments_of_an_upgraded_one_can_go_back_whole(
         refunded(payment, payment.amount_minor, forced=True)
 
     assert (earn(), deferred(), balance_of("clearing:card", USD)) == (0, 0, 0)
-
-
-# -- at the end -----------------------------------------------------------------------------------
-
-
-def test_a_cancelled_one_ends_with_what_is_paid(rail: FakeRenewingRail, now: FrozenClock) -> None:
-    subscription = subscribed(rail)
-    cancellations.cancel(subscription.customer)
-    ends_at: datetime = subscription.period_ends_at
-    now.at = ends_at - timedelta(seconds=1)
-    before = plan_of(subscription)
-    now.at = ends_at
-
-    assert (before, plan_of(subscription)) == ("basic", "free")
