@@ -370,3 +370,20 @@ def _second(day: Day, first: Subscription) -> Subscription:
     assert second.is_duplicate
     tamper("UPDATE billing_subscription SET is_duplicate = false WHERE id = %s", str(second.pk))
     return second
+
+
+def plant_what_nobody_goes_on_with(day: Day) -> None:
+    """A subscription that ended here only, and an order whose pay page is nowhere."""
+    ended = subscribers.subscribe(day.till, day.till.customer())
+    tamper(
+        "UPDATE billing_subscription SET status = 'ended', ended_at = now() WHERE id = %s",
+        str(ended.pk),
+    )
+    order = day.till.order()
+    Order.objects.filter(pk=order.pk).update(
+        external_id=day.ghost("cs_test"), expires_at=clock.now() - timedelta(hours=1)
+    )
+    day.unsafe |= {
+        ("subscription_state_differs", ended.external_id),
+        ("order_unknown", str(order.pk)),
+    }

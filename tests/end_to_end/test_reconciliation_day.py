@@ -21,8 +21,9 @@ from billing.selectors import audit
 from billing.services import reconciliations
 from billing.services.staff import Note
 from common import clock, ids
+from common.errors import Conflict
 from tests.accounts.factories import make_staff
-from tests.end_to_end import books, planting
+from tests.end_to_end import books, planting, subscribers
 from tests.end_to_end.planting import Day, Named
 from tests.end_to_end.till import Till
 
@@ -74,6 +75,7 @@ def repair(item: ReconciliationItem, clerk: User) -> None:
         planting.plant_disputes,
         planting.plant_invoices,
         planting.plant_subscriptions,
+        planting.plant_what_nobody_goes_on_with,
     ],
     ids=lambda plant: plant.__name__.removeprefix("plant_"),
 )
@@ -112,6 +114,25 @@ def test_a_whole_day_of_it_at_once(day: Day, clerk: User) -> None:
     assert (again.outcome, named(again)) == (RunOutcome.CLEAN, set())
     logged = StaffAction.objects.filter(act="repair_difference", staff=clerk)
     assert logged.count() == len(day.unsafe)
+
+
+def test_what_cannot_be_repaired_here_says_what_to_do(day: Day, clerk: User) -> None:
+    subscription = subscribers.subscribe(day.till, day.till.customer())
+    period = subscription.periods.get()
+    ghost = day.ghost("in")
+    sql = "UPDATE billing_subscriptionperiod SET kind = %s, source = %s WHERE id = %s"
+    planting.tamper(sql, "trial", ghost, str(period.pk))
+
+    found = run("safe")
+
+    assert named(found, ItemState.LEFT) == {("invoice_unknown", ghost)}
+    item = found.items.get()
+    with pytest.raises(Conflict, match="Look the subscription up at Stripe"):
+        reconciliations.repair(Note(clerk, "try", str(ids.uuid7())), item)
+    planting.tamper(sql, period.kind, period.source, str(period.pk))
+    assert run("safe").outcome == RunOutcome.CLEAN
+    item.refresh_from_db()
+    assert item.state == ItemState.GONE
 
 
 def test_sums_that_differ_although_all_things_agree_are_one_item(day: Day, clerk: User) -> None:
