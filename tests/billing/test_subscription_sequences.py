@@ -49,8 +49,8 @@ from billing.services.disputes import Claim
 from billing.services.rails import RefundAnswer
 from common import clock
 from common.clock import FrozenClock
-from tests.billing.fakes import FakeRail, FakeRenewingRail
-from tests.billing.prepaid import ONE, balance_of, differences, rich, spendable
+from tests.billing.fakes import FakeRenewingRail
+from tests.billing.prepaid import ONE, Chain, balance_of, differences, rich, spendable
 from tests.factories import NOW, make_charge
 
 pytestmark = pytest.mark.django_db
@@ -58,12 +58,6 @@ pytestmark = pytest.mark.django_db
 SEQUENCES = 20
 PLANS = ("basic", "premium", "enterprise")
 ALL = 10**8 * ONE
-
-
-class Chain(FakeRail):
-    """A rail that does not renew."""
-
-    name = "chain"
 
 
 @pytest.fixture(autouse=True)
