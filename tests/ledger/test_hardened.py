@@ -10,7 +10,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from accounts.models import Customer
-from billing import checks, ledger
+from billing import checks, installed_sql, ledger
 from billing.models import Lot
 from billing.money import CREDIT, USD
 from billing.selectors import audit
@@ -90,6 +90,15 @@ def test_the_application_moves_value_through_the_functions_only(as_app: None) ->
 
     assert Lot.objects.get().used_minor == 25
     assert audit.differences(at=NOW) == []
+    assert checks.ledger_functions_are_installed(databases=["default"]) == []
+
+
+def test_its_owner_installs_the_functions_of_a_later_version(as_app: None) -> None:
+    run(f"SET ROLE {OWNER}")
+    installed_sql.install()
+    run(block("after each migrate"))
+    run(f"SET ROLE {APP}")
+
     assert checks.ledger_functions_are_installed(databases=["default"]) == []
 
 
