@@ -20,12 +20,13 @@ _SELLER_LINES = ("name", "address", "email", "tax_id")
 
 def render(invoice: Invoice) -> bytes:
     """The PDF of an issued invoice. Raises Conflict for a draft, which has no number yet."""
-    if not invoice.name:
+    if invoice.issued_at is None:
         raise Conflict("This invoice is being written. Please try again in a moment.")
     return typst.compile(
         TEMPLATE.read_bytes(),
         sys_inputs={"data": json.dumps(_content(invoice))},
         ignore_system_fonts=True,
+        timestamp=int(invoice.issued_at.timestamp()),
     )
 
 

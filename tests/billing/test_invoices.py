@@ -73,7 +73,7 @@ def test_what_went_back_is_a_credit_note_that_names_its_invoice() -> None:
     assert payment.invoice.name in _text(note)
 
 
-def test_the_file_holds_the_figures_and_any_alphabet() -> None:
+def test_the_file_holds_the_figures_and_more_than_one_alphabet() -> None:
     customer = make_customer(
         name="ООО Пример", address="ул. Примерная, 1\nМосква", tax_id="7700000000", country="RU"
     )
@@ -92,6 +92,18 @@ def test_what_looks_like_markup_is_only_text() -> None:
     invoices.issue_due()
 
     assert '#panic("x") *bold* $x$ <label>' in _text(Invoice.objects.get(payment=payment))
+
+
+def test_the_file_is_of_the_moment_at_which_it_was_issued() -> None:
+    make_payment()
+    invoices.issue_due()
+    invoice = Invoice.objects.get()
+
+    metadata = PdfReader(BytesIO(invoice_pdf.render(invoice))).metadata
+
+    assert metadata is not None
+    assert invoice.issued_at is not None
+    assert metadata.creation_date == invoice.issued_at.replace(microsecond=0)
 
 
 def test_a_draft_has_no_file_yet() -> None:
