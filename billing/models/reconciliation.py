@@ -74,14 +74,6 @@ class ReconciliationRun(models.Model):
         """Whether it has ended, one way or another."""
         return self.outcome not in (RunOutcome.WAITING, RunOutcome.RUNNING)
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether it read everything, and nothing that it found waits for anybody."""
-        return (
-            self.outcome in (RunOutcome.CLEAN, RunOutcome.DIFFERENCES)
-            and not self.items.filter(state__in=OPEN).exists()
-        )
-
 
 class ItemState(models.TextChoices):
     """What became of a difference."""

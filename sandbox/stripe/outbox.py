@@ -9,7 +9,6 @@ from typing import Any
 from sandbox.store import Json, Tx
 from sandbox.stripe import faults
 
-UNDER_WAY = ("pending", "held")
 COLUMNS = (
     "id, event, type, object, endpoint, status, created_at, next_attempt_at, attempts, "
     "response_status, error"

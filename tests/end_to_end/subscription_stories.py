@@ -15,7 +15,7 @@ from urllib.error import HTTPError
 import stripe
 
 from accounts.models import Customer
-from billing import catalogue, tasks
+from billing import tasks
 from billing.errors import (
     AlreadySubscribed,
     ChangeNotPossible,
@@ -231,9 +231,3 @@ class SubscriptionStory:
     def _invoices(self, **how: Any) -> Iterator[stripe.Invoice]:
         known = RailCustomer.objects.get(rail="card", customer=self.customer)
         yield from stripe.Invoice.list(customer=known.external_id, limit=100, **how).data
-
-    # -- what must be true ------------------------------------------------------------------------
-
-    def plans_of(self) -> set[str]:
-        """The plans there are, free one included."""
-        return {one.slug for one in catalogue.current().plans}
