@@ -9,6 +9,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from billing import catalogue
 from billing.models import Subscription, SubscriptionStatus
@@ -20,8 +21,19 @@ FAILING = (SubscriptionStatus.PAST_DUE, SubscriptionStatus.SUSPENDED)
 
 def run(limit: int = 1000) -> int:
     """Send the reminders and make the suspensions that are due; returns how many acts."""
-    failing = Subscription.objects.filter(status__in=FAILING).order_by("past_due_since")
+    failing = Subscription.objects.filter(_is_due()).order_by("past_due_since")
     return sum(step(pk) for pk in list(failing.values_list("pk", flat=True)[:limit]))
+
+
+def _is_due() -> Q:
+    """Who is to be reminded or suspended: those who were long ago keep nobody waiting."""
+    now = clock.now()
+    grace = timedelta(days=suspends_at_days())
+    due = Q(status=SubscriptionStatus.PAST_DUE, past_due_since__lte=now - grace)
+    for sent, day in enumerate(sorted(catalogue.current().dunning_remind_days)):
+        passed = now - timedelta(days=day)
+        due |= Q(status__in=FAILING, reminders=sent, past_due_since__lte=passed)
+    return due
 
 
 @transaction.atomic
