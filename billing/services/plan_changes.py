@@ -302,4 +302,5 @@ def _state(subscription: Subscription) -> str:
     return (
         f"{subscription.plan_slug} {subscription.interval} {subscription.price_minor}"
         f" {subscription.period_ends_at.isoformat()} {subscription.status}"
+        f" {subscription.cancels_at}"
     )
