@@ -26,6 +26,8 @@ def order_for(charge: Charge, term: Term) -> tuple[Order | None, str]:
     subscription = subscriptions.lock_external(term.rail, term.subscription_id)
     customer = subscription.customer if subscription else charge.customer
     refusal = _refusal(subscription, customer, charge.customer, term)
+    if not refusal and subscription is not None and _is_after_the_end(subscription, term):
+        refusal = "The subscription had ended before the time that was charged."
     if refusal or customer is None:
         return None, refusal
     placed = _placed(customer, subscription, term, charge.subtotal_minor)
@@ -84,6 +86,14 @@ def _refusal(
     if subscription is not None and _is_billed(subscription, term):
         return "That time of the subscription is paid already."
     return ""
+
+
+def _is_after_the_end(subscription: Subscription, term: Term) -> bool:
+    """Whether it bills time that nobody would get: the rail charged before it heard of the end."""
+    over_at = subscription.ended_at
+    if over_at is None and not subscription.renews:
+        over_at = subscription.period_ends_at
+    return term.reason != Reason.FIRST and over_at is not None and term.starts_at >= over_at
 
 
 def _is_billed(subscription: Subscription, term: Term) -> bool:
