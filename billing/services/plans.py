@@ -130,7 +130,12 @@ def _include_credits(order: Order, period: SubscriptionPeriod) -> None:
 
 
 def _family(order: Order) -> Iterator[SubscriptionPeriod]:
-    """The period an order paid and those its money was carried to, locked, in that order."""
+    """The period an order paid and those its money was carried to, locked, in that order.
+
+    Their subscription is locked before them, as it is by whoever adds or cuts a period.
+    """
+    owner = Subscription.objects.select_for_update(of=("self",), no_key=True)
+    owner.filter(periods__order=order).first()
     locked = SubscriptionPeriod.objects.select_for_update()
     period = locked.filter(order=order).first()
     while period is not None:
