@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -17,16 +17,19 @@ from billing.services import subscriptions
 from billing.services.renewing import ChangeCost
 from common import clock
 
+_NOTHING = timedelta(0)
+
 
 def cost_of_change(subscription: Subscription, offer: Offer, at: datetime) -> ChangeCost:
     """The difference of the two prices for the time that is left, interval by interval.
 
     Counted by the anchor's intervals, which earlier changes of the plan did not move. Each share
-    is rounded half-even by the second, as the rails that renew do it.
+    is rounded half-even by the second, as the rails that renew do it. Time that a refund took
+    back is not unused: it is paid for in full.
     """
     unused = rest = 0
-    for left, length in _shares_left(subscription, at):
-        unused += share_half_even(subscription.price_minor, left, length)
+    for paid, left, length in _shares_left(subscription, at):
+        unused += share_half_even(subscription.price_minor, paid, length)
         rest += share_half_even(offer.price.amount_minor, left, length)
     unit = offer.price.asset
     due = Money(max(rest - unused, 0), unit)
@@ -37,16 +40,23 @@ def cost_of_change(subscription: Subscription, offer: Offer, at: datetime) -> Ch
     return ChangeCost(parts, due, Money(0, unit), due, subscription.period_ends_at)
 
 
-def _shares_left(subscription: Subscription, at: datetime) -> Iterator[tuple[int, int]]:
-    """For each interval that is left, in part or whole: the seconds left of it, and its length."""
+def _shares_left(subscription: Subscription, at: datetime) -> Iterator[tuple[int, int, int]]:
+    """For each interval that is left: its seconds that are paid, those left, and its length."""
     anchor_at, interval, zone = subscription.anchor_at, subscription.interval, subscription.zone
+    billed = list(subscription.periods.filter(ends_at__gt=at))
     number = number_at(anchor_at, interval, at, zone)
     starts_at = start_of(anchor_at, interval, number, zone)
     while starts_at < subscription.period_ends_at:
         ends_at = start_of(anchor_at, interval, number + 1, zone)
-        left = min(ends_at, subscription.period_ends_at) - max(at, starts_at)
-        yield round(left.total_seconds()), round((ends_at - starts_at).total_seconds())
+        since, until = max(at, starts_at), min(ends_at, subscription.period_ends_at)
+        shared = (min(until, one.ends_at) - max(since, one.starts_at) for one in billed)
+        paid = sum((part for part in shared if part > _NOTHING), _NOTHING)
+        yield _seconds(paid), _seconds(until - since), _seconds(ends_at - starts_at)
         number, starts_at = number + 1, ends_at
+
+
+def _seconds(length: timedelta) -> int:
+    return round(length.total_seconds())
 
 
 def end_over(limit: int = 500) -> int:
