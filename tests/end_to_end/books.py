@@ -121,7 +121,7 @@ def _their_charges(books: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         charge["payment_intent"]: {
             "amount": charge["amount"],
-            "tax": charge["tax"],
+            "tax": max(charge["tax"], 0),  # what is given back with a change is a discount
             "refunded": succeeded[charge["id"]],
             "fee": charge["fee"],
             "customer": charge["customer"],

@@ -81,9 +81,10 @@ def _intent(invoice: objects.Object) -> objects.Object | None:
 def _charge(invoice: objects.Object, intent: objects.Object | None, term: Term | None) -> Charge:
     """The money of a paid invoice; credit that the customer has at Stripe counts as discount.
 
-    Stripe charges no less than some cents: those it adds to the customer's next invoice.
+    Stripe charges no less than some cents: those it adds to the customer's next invoice. Tax that
+    a change of plan gives back, where none is due any more, is a discount, too.
     """
-    tax = sum(one["amount"] for one in invoice["total_taxes"] or [])
+    tax = max(sum(one["amount"] for one in invoice["total_taxes"] or []), 0)
     paid = invoice["amount_paid"]
     missing = invoice["subtotal"] + tax - paid
     return Charge(
