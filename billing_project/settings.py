@@ -344,7 +344,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
 CATALOGUE = catalogue.load(env.some(catalogue.VARIABLES))
 # Who sells: named on every invoice. An address may have several lines, separated by "; ".
 SELLER = {
-    "name": env.text("SELLER_NAME", env.host_of(PUBLIC_URL)),
+    "name": env.text("SELLER_NAME", "Billing portal" if SANDBOX else env.host_of(PUBLIC_URL)),
     "address": env.text("SELLER_ADDRESS", "").replace("; ", "\n"),
     "email": env.text("SELLER_EMAIL", ""),
     "tax_id": env.text("SELLER_TAX_ID", ""),
