@@ -22,9 +22,8 @@ PORT = env.integer("PORT", 8000, minimum=1, maximum=65535)
 SANDBOX_PORT = env.integer("SANDBOX_PORT", 8431, minimum=1, maximum=65535)
 SANDBOX_URL = env.url("SANDBOX_URL", f"http://127.0.0.1:{SANDBOX_PORT}")
 # Where the sandbox says how far its time is ahead; the portal's clock follows (sandbox_clock.py).
-SANDBOX_CLOCK = env.file(
-    "SANDBOX_CLOCK", env.text("SANDBOX_DB", str(VAR_DIR / "sandbox.db")) + ".clock"
-)
+_SANDBOX_DB = env.text("SANDBOX_DB", str(VAR_DIR / "sandbox.db"))
+SANDBOX_CLOCK = env.file("SANDBOX_CLOCK", f"{_SANDBOX_DB}.clock")
 PUBLIC_URL = env.url("PUBLIC_URL", f"http://127.0.0.1:{PORT}" if SANDBOX else None)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", (env.host_of(PUBLIC_URL),))
 SECRET_KEY = env.text("SECRET_KEY", "sandbox-only-" + "0123456789abcdef" * 4 if SANDBOX else None)
@@ -382,9 +381,8 @@ METRICS_TOKEN = env.secret("METRICS_TOKEN", longest_guess=15)
 ALERT_EMAILS = env.emails("ALERT_EMAILS")
 ALERT_TELEGRAM_BOT_TOKEN = env.text("ALERT_TELEGRAM_BOT_TOKEN", "")
 ALERT_TELEGRAM_CHAT_ID = env.text("ALERT_TELEGRAM_CHAT_ID", "")
-ALERT_TELEGRAM_URL = env.url(
-    "ALERT_TELEGRAM_URL", SANDBOX_URL if SANDBOX else "https://api.telegram.org"
-)
+_TELEGRAM = SANDBOX_URL if SANDBOX else "https://api.telegram.org"
+ALERT_TELEGRAM_URL = env.url("ALERT_TELEGRAM_URL", _TELEGRAM)
 # More refunds than this share of a day's payments, once there are that many of them.
 ALERT_REFUND_PERCENT = env.integer("ALERT_REFUND_PERCENT", 20, minimum=1, maximum=100)
 ALERT_REFUND_COUNT = env.integer("ALERT_REFUND_COUNT", 10, minimum=1)
