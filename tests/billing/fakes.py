@@ -318,25 +318,11 @@ class FakeRenewingRail(FakeRail, RenewingRail):
         discount_minor: int = 0,
     ) -> None:
         """Charge a stretch and report it; what costs nothing is reported as delivered free."""
-        number, standing = next(self._numbers), kept.standing
-        term = Term(
-            rail=self.name,
-            subscription_id=standing.external_id,
-            invoice_id=f"in_{number}_{kept.order.pk}",
-            reason=reason,
-            plan_slug=standing.plan_slug,
-            interval=standing.interval,
-            price_minor=standing.price_minor,
-            asset=USD,
-            starts_at=starts_at,
-            ends_at=standing.period_ends_at,
-            anchor_at=standing.anchor_at,
-            is_trial=standing.status == SubscriptionStatus.TRIALING,
-            order_id=kept.order.pk,
-        )
+        number = next(self._numbers)
+        term = self._term(kept, reason, starts_at, f"in_{number}_{kept.order.pk}")
         net_minor = subtotal_minor - discount_minor
         if net_minor <= 0:
-            price = Money(standing.price_minor, USD)
+            price = Money(kept.standing.price_minor, USD)
             renewals.settle_free(kept.customer, term, list_price=price, occurred_at=starts_at)
             return
         tax_minor = self._tax_minor(net_minor)
@@ -354,6 +340,24 @@ class FakeRenewingRail(FakeRail, RenewingRail):
                 order_id=kept.order.pk,
                 term=term,
             )
+        )
+
+    def _term(self, kept: Kept, reason: Reason, starts_at: datetime, invoice_id: str) -> Term:
+        standing = kept.standing
+        return Term(
+            rail=self.name,
+            subscription_id=standing.external_id,
+            invoice_id=invoice_id,
+            reason=reason,
+            plan_slug=standing.plan_slug,
+            interval=standing.interval,
+            price_minor=standing.price_minor,
+            asset=USD,
+            starts_at=starts_at,
+            ends_at=standing.period_ends_at,
+            anchor_at=standing.anchor_at,
+            is_trial=standing.status == SubscriptionStatus.TRIALING,
+            order_id=kept.order.pk,
         )
 
 

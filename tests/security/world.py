@@ -20,7 +20,7 @@ from django_celery_beat.models import (
 )
 from djstripe.models import Customer as MirroredCustomer
 
-from accounts.models import ApiKey, Customer, Membership, User
+from accounts.models import ApiKey, Customer, User
 from accounts.scopes import known
 from accounts.services import api_keys
 from billing import ledger
@@ -160,13 +160,7 @@ def build() -> World:
     customer = customer_of(user)
     RailCustomer.objects.create(rail="card", customer=customer, external_id="cus_veravictim")
     _mirror(customer)
-    new_key = api_keys.create(
-        customer,
-        created_by=user,
-        name="key-of-vera",
-        scope_names=[scope.name for scope in known()],
-    )
-    api_keys.authenticate(new_key.secret)  # notes the first use of this minute
+    new_key = _key(customer, user)
     staff = make_staff()
     paid, payment = _buy(customer, user)
     stray = _stray(paid)
@@ -225,9 +219,12 @@ def email_id(world: World) -> str:
     return str(EmailAddress.objects.get(user=world.user).pk)
 
 
-def member_id(world: World) -> str:
-    """The victim's membership in their own customer."""
-    return str(Membership.objects.get(user=world.user).pk)
+def _key(customer: Customer, user: User) -> api_keys.NewKey:
+    """A key that may do everything."""
+    scope_names = [scope.name for scope in known()]
+    key = api_keys.create(customer, created_by=user, name="key-of-vera", scope_names=scope_names)
+    api_keys.authenticate(key.secret)  # notes the first use of this minute
+    return key
 
 
 def _buy(customer: Customer, user: User) -> tuple[Order, Payment]:
