@@ -67,22 +67,27 @@ class PlanType(LotProduct):
         return min(_unearned_minor(order), order.net.amount_minor)
 
     def pin(self, reversal: Reversal) -> None:
+        subscriptions.wait_for_turn(reversal.order.customer)
         super().pin(reversal)
         if _takes_the_rest(reversal):
             _freeze(reversal.order, reversal.cause)
 
     def unpin(self, cause: str, *, at: datetime) -> None:
-        super().unpin(cause, at=at)
-        for subscription in Subscription.objects.filter(frozen_by__contains=[cause]):
+        frozen = Subscription.objects.filter(frozen_by__contains=[cause])
+        for subscription in frozen.select_related("customer"):
+            subscriptions.wait_for_turn(subscription.customer)
             _thaw(subscription, cause)
+        super().unpin(cause, at=at)
 
     def take_units(self, reversal: Reversal) -> None:
+        subscriptions.wait_for_turn(reversal.order.customer)
         ends = _is_frozen_by(reversal) or _takes_the_rest(reversal)
         super().take_units(reversal)
         if ends:
             _revoke(reversal)
 
     def return_units(self, reversal: Reversal) -> None:
+        subscriptions.wait_for_turn(reversal.order.customer)
         super().return_units(reversal)
         _give_back(reversal)
 
@@ -132,8 +137,9 @@ def _include_credits(order: Order, period: SubscriptionPeriod) -> None:
 def _family(order: Order) -> Iterator[SubscriptionPeriod]:
     """The period an order paid and those its money was carried to, locked, in that order.
 
-    Their subscription is locked before them, as it is by whoever adds or cuts a period.
+    Customer and subscription are locked before them, as by whoever adds or cuts a period.
     """
+    subscriptions.wait_for_turn(order.customer)
     owner = Subscription.objects.select_for_update(of=("self",), no_key=True)
     owner.filter(periods__order=order).first()
     locked = SubscriptionPeriod.objects.select_for_update()

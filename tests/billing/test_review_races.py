@@ -6,12 +6,15 @@ import threading
 import time
 
 import pytest
+import pytest_django
 from django.db import transaction
 
-from billing.models import Refund
+from billing import catalogue, ledger
+from billing.models import LedgerAccount, Refund
+from billing.money import CREDIT
 from billing.services import refunds, subscriptions
 from common import clock
-from tests.billing.prepaid import bought, differences, only_subscription, rich
+from tests.billing.prepaid import BASIC, bought, differences, only_subscription, rich
 from tests.factories import NOW
 from tests.ledger.threads import at_once
 
@@ -38,6 +41,36 @@ def test_a_refund_waits_for_who_holds_the_subscription_and_keeps_no_period_from_
             return refunds.request(payment.pk, reason="asked")
 
         answers = at_once([deliver, refund])
+
+        assert isinstance(answers[1], Refund)
+        assert differences() == []
+
+
+def test_a_refund_keeps_no_subscription_from_who_pays_from_the_wallet(
+    settings: pytest_django.fixtures.SettingsWrapper,
+) -> None:
+    settings.CATALOGUE = catalogue.load({"BASIC_INCLUDED_CREDITS": "50"})
+    with clock.frozen(NOW):
+        customer = rich()
+        payment = bought(customer)
+        subscription_id = only_subscription(customer).pk
+        wallet = ledger.wallet(customer, CREDIT)
+        is_held = threading.Event()
+
+        def pay() -> None:
+            """The order of locks in which an extension is paid from credits."""
+            with transaction.atomic():
+                subscriptions.wait_for_turn(customer)
+                LedgerAccount.objects.select_for_update().get(pk=wallet.pk)
+                is_held.set()
+                time.sleep(0.5)
+                subscriptions.lock(subscription_id)
+
+        def refund() -> Refund:
+            assert is_held.wait(10)
+            return refunds.request(payment.pk, reason="asked", forced=True, amount_minor=BASIC)
+
+        answers = at_once([pay, refund])
 
         assert isinstance(answers[1], Refund)
         assert differences() == []
