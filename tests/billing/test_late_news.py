@@ -45,21 +45,6 @@ def bill(
 ) -> Payment:
     """The rail tells of a paid invoice for that stretch of the order's subscription."""
     number = next(_numbers)
-    term = Term(
-        rail="card",
-        subscription_id=f"sub_{order.pk}",
-        invoice_id=f"in_{number}",
-        reason=reason,
-        plan_slug=plan,
-        interval="month",
-        price_minor=PRICES[plan],
-        asset=USD,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        anchor_at=NOW,
-        is_trial=False,
-        order_id=order.pk,
-    )
     return payments.settle(
         Charge(
             rail="card",
@@ -73,8 +58,28 @@ def bill(
             occurred_at=starts_at,
             customer=order.customer,
             order_id=order.pk,
-            term=term,
+            term=_term(order, number, reason, (starts_at, ends_at), plan),
         )
+    )
+
+
+def _term(
+    order: Order, number: int, reason: Reason, stretch: tuple[datetime, datetime], plan: str
+) -> Term:
+    return Term(
+        rail="card",
+        subscription_id=f"sub_{order.pk}",
+        invoice_id=f"in_{number}",
+        reason=reason,
+        plan_slug=plan,
+        interval="month",
+        price_minor=PRICES[plan],
+        asset=USD,
+        starts_at=stretch[0],
+        ends_at=stretch[1],
+        anchor_at=NOW,
+        is_trial=False,
+        order_id=order.pk,
     )
 
 
