@@ -116,11 +116,11 @@ def expire_lots() -> None:
 @shared_task(name="billing.keep_subscriptions", acks_late=True)
 def keep_subscriptions() -> None:
     """End prepaid time that is over, remind and suspend who has not paid, book what was earned."""
-    prepaid.end_over()
+    _apart(prepaid.end_over)
     _each(overdue.ids(), overdue.catch_up)
-    dunning.run()
-    plan_changes.settle_left_over()
-    _until_none(subscription_periods.recognise_due)
+    _apart(dunning.run)
+    _apart(plan_changes.settle_left_over)
+    _apart(partial(_until_none, subscription_periods.recognise_due))
 
 
 @shared_task(
@@ -175,6 +175,14 @@ def _each(due: list[Id], act: Callable[[Id], object]) -> None:
             act(one)
         except Exception:
             logger.exception("left to the next sweep", extra={"id": str(one)})
+
+
+def _apart(act: Callable[[], object]) -> None:
+    """Do one part of a task; if it fails, that is logged and the other parts are done."""
+    try:
+        act()
+    except Exception:
+        logger.exception("left to the next run")
 
 
 def _until_none(batch: Callable[[], int]) -> None:

@@ -6,6 +6,7 @@ what the subscription goes on as when the current period is over.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,13 +23,14 @@ from billing.errors import (
     NoSubscription,
     PaymentDeclined,
     QuoteOutdated,
-    RailUnavailable,
 )
 from billing.models import Order, OrderStatus, Subscription, SubscriptionStatus
 from billing.money import Money
 from billing.plans import LENGTH_MONTHS, Interval, Offer
-from billing.services import orders, plan_offers, prepaid, renewing, subscriptions
+from billing.services import orders, plan_offers, prepaid, products, renewing, subscriptions
 from common import clock
+
+logger = logging.getLogger(__name__)
 
 SALT = "billing.plan-change"
 QUOTE_LASTS = timedelta(minutes=15)
@@ -146,19 +148,20 @@ def settle_left_over(limit: int = 100) -> int:
         created_at__lt=Now() - QUOTE_LASTS,
     ).order_by("pk")[:limit]
     for order in left:
-        _end_left_over(order)
+        try:
+            _end_left_over(order)
+        except Exception:  # whatever is wrong with one, the others are not to wait for it
+            logger.exception("change left to the next run", extra={"order_id": str(order.pk)})
     return len(left)
 
 
 def _end_left_over(order: Order) -> None:
     subscription = Subscription.objects.get(pk=order.snapshot["change"]["subscription"])
-    if not subscription.renews:
-        return  # paid on a page of ours, where it lapses
-    try:
+    if subscription.renews:
         renewing.rail_of(subscription).refresh_subscription(subscription)
-    except RailUnavailable:
-        return
-    orders.lapse(order.pk, OrderStatus.FAILED)
+        orders.lapse(order.pk, OrderStatus.FAILED)
+    elif products.why_undeliverable(order):  # until then it may be paid on a page of ours
+        orders.lapse(order.pk, OrderStatus.EXPIRED)
 
 
 def _charge(subscription: Subscription, offer: Offer, at: datetime, order: Order | None) -> None:

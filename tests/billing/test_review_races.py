@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
-import pytest_django
 from django.db import transaction
 
 from billing import catalogue, ledger
@@ -47,7 +47,7 @@ def test_a_refund_waits_for_who_holds_the_subscription_and_keeps_no_period_from_
 
 
 def test_a_refund_keeps_no_subscription_from_who_pays_from_the_wallet(
-    settings: pytest_django.fixtures.SettingsWrapper,
+    settings: Any,
 ) -> None:
     settings.CATALOGUE = catalogue.load({"BASIC_INCLUDED_CREDITS": "50"})
     with clock.frozen(NOW):
