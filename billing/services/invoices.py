@@ -76,15 +76,19 @@ def draft_missing(limit: int = 200, *, look_back_seconds: float | None = None) -
 def issue(invoice_id: UUID) -> bool:
     """Give a draft the next number of its series, once; False when it has one.
 
-    Raises nothing for its own part: what rolls this back gives the number back, too.
+    A note of what did not go back after all is thrown away, and drafted anew if it does. Raises
+    nothing for its own part: what rolls this back gives the number back, too.
     """
     invoice = (
         Invoice.objects.select_for_update(of=("self",))
-        .select_related("customer")
+        .select_related("customer", "refund", "dispute")
         .filter(pk=invoice_id, number=None)
         .first()
     )
     if invoice is None:
+        return False
+    if not _still_true(invoice):
+        invoice.delete()
         return False
     now = clock.now()
     invoice.series = f"{PREFIXES[InvoiceKind(invoice.kind)]}-{now:%Y}"
@@ -116,6 +120,13 @@ def buyer(customer: Customer) -> dict[str, str]:
         "tax_id": customer.tax_id,
         "time_zone": customer.time_zone,
     }
+
+
+def _still_true(draft: Invoice) -> bool:
+    """Whether what a credit note says went back has not come again since it was drafted."""
+    if draft.refund is not None:
+        return draft.refund.state == RefundState.SUCCEEDED
+    return draft.dispute is None or draft.dispute.state == DisputeState.LOST
 
 
 def _of_invoiced(rows: Any) -> Any:
