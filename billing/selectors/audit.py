@@ -8,7 +8,12 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from billing.selectors import audit_business, audit_ledger, audit_subscriptions
+from billing.selectors import (
+    audit_business,
+    audit_invoices,
+    audit_ledger,
+    audit_subscriptions,
+)
 from common import clock
 
 # One kind of damage can touch every row; naming the first ones is enough to act on.
@@ -38,6 +43,7 @@ class Difference:
 CHECKS: dict[str, str] = {
     **audit_ledger.CHECKS,
     **audit_business.CHECKS,
+    **audit_invoices.CHECKS,
     **audit_subscriptions.CHECKS,
 }
 

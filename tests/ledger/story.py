@@ -12,7 +12,15 @@ from billing.money import CREDIT, USD, Money
 from billing.rails.wallet import paying
 from billing.rails.wallet.rail import WalletRail
 from billing.selectors import audit
-from billing.services import disputes, payments, plan_changes, refunds, splits, subscription_periods
+from billing.services import (
+    disputes,
+    invoices,
+    payments,
+    plan_changes,
+    refunds,
+    splits,
+    subscription_periods,
+)
 from common import clock
 from tests.billing.fakes import only_rail
 from tests.billing.prepaid import bought, rich
@@ -33,6 +41,8 @@ def tell() -> None:
         _disputed()
         _subscribed()
         make_payment(make_order(), subtotal_minor=4_99)  # does not fit: unapplied
+        invoices.issue_due()  # the sales
+        invoices.issue_due()  # what of them went back
     _snapshots()
     with clock.frozen(LATER):
         found = audit.differences()

@@ -102,6 +102,10 @@ DAMAGE = {
         UPDATE billing_transfer SET amount_minor = amount_minor + 1 WHERE code = 'fund'""",
     "split is booked": """
         UPDATE billing_split SET reversed_creator_minor = reversed_creator_minor + 1""",
+    "invoice numbers have no gap": """
+        UPDATE billing_invoiceseries SET last_number = last_number + 1""",
+    "invoice says what was paid or went back": """
+        UPDATE billing_invoice SET tax_minor = tax_minor + 1""",
     "periods of a subscription never overlap": """
         UPDATE billing_subscriptionperiod SET ends_at = billed_until_at
         WHERE ends_at < billed_until_at""",
