@@ -210,10 +210,14 @@ def _when(subscription: Subscription, offer: Offer) -> When:
     if is_better or is_longer:
         if subscription.cancels_at is not None:
             raise ChangeNotPossible("It is set to end. Resume it first; then change the plan.")
-        if subscription.period_ends_at - clock.now() < TOO_LATE:
-            raise ChangeNotPossible("It renews in a moment. Please try again in a few minutes.")
+        _refuse_if_renewing(subscription)
         return When.NOW
     return When.PERIOD_END
+
+
+def _refuse_if_renewing(subscription: Subscription) -> None:
+    if subscription.renews and subscription.period_ends_at - clock.now() < TOO_LATE:
+        raise ChangeNotPossible("It renews in a moment. Please try again in a few minutes.")
 
 
 def _order_of_change(
@@ -239,6 +243,7 @@ def _order_of_change(
         if known is not None and known.status in (OrderStatus.OPEN, OrderStatus.PAID):
             return known
         _require_unchanged(subscription, told)
+        _refuse_if_renewing(subscription)
         if subtotal.amount_minor <= 0:
             return None
         changes.filter(status=OrderStatus.OPEN).update(status=OrderStatus.EXPIRED)

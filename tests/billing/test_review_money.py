@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from billing.errors import QuoteOutdated
+from billing.errors import ChangeNotPossible, QuoteOutdated
 from billing.models import Payment, SubscriptionStatus
 from billing.services import cancellations, dunning, plan_changes, subscriptions
 from common import clock
@@ -80,3 +80,17 @@ def test_a_renewal_charged_after_it_was_ended_is_no_time_of_it(
     assert late is not None
     assert "had ended" in late.unapplied_reason
     assert subscription.periods.count() == 1
+
+
+def test_a_quote_from_before_the_renewal_is_not_charged_after_it(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscription = subscribed(rail)
+    now.at = subscription.period_ends_at - timedelta(minutes=2)
+    quote = plan_changes.quote(subscription.customer, "premium", "month")
+    now.move(timedelta(minutes=3))  # the rail has renewed it, and nobody has told us
+
+    with pytest.raises(ChangeNotPossible):
+        plan_changes.confirm(subscription.customer, quote.token, placed_by=None)
+
+    assert Payment.objects.count() == 1
