@@ -14,7 +14,6 @@ import stripe
 
 from billing import catalogue
 from billing.models import Subscription
-from billing.rails.card import prices
 from billing.selectors import entitlements
 from common import clock
 
@@ -99,8 +98,3 @@ def _limits_of(ours: Subscription) -> Iterator[str]:
         has = told.limits[name]
         if has is not None and (limit is None or has < limit):
             yield f"{name} of {ours.external_id}: {plan.slug} gives {limit}, they have {has}"
-
-
-def plan_of(theirs: dict[str, Any]) -> str:
-    """The plan that the sandbox says it is."""
-    return prices.read(theirs["price"]).plan_slug

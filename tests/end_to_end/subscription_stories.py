@@ -84,8 +84,8 @@ class SubscriptionStory:
         known = self.subscribed
         return [
             (9, not known and not self.pages, self._begin),
-            (1, len(self.pages) < 2, self._open_page),
-            (3, bool(self.pages), self._pay_page),
+            (3, len(self.pages) < 2, self._open_page),
+            (3 if known else 12, bool(self.pages), self._pay_page),
             (1, bool(self.pages), self._decline),
             (3, known, self._lose_card),
             (4, known, self._mend_card),
@@ -93,10 +93,10 @@ class SubscriptionStory:
             (5, known, self._change),
             (2, known, self._cancel),
             (2, known, self._resume),
-            (5, known, self._refund_here),
+            (4, known, self._refund_here),
             (3, known, self._refund_there),
             (5, known, self._settle_refund),
-            (4, known, self._dispute),
+            (2, known, self._dispute),
             (7, known, self._settle_dispute),
         ]
 
