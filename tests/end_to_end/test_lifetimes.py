@@ -102,23 +102,6 @@ def test_a_change_that_gives_tax_back_where_none_is_due_any_more_is_paid_and_boo
         books.assert_agree_on_plans(opened.till)
 
 
-def test_a_change_that_gives_tax_back_where_none_is_due_any_more_is_paid_and_booked() -> None:
-    with desk.opened(1) as opened:
-        customer = opened.till.customer()
-        subscribers.subscribe_here(opened.till, customer, "basic", tax_minor=99)
-        opened.wait_until(clock.now() + timedelta(days=10))
-
-        quote = plan_changes.quote(customer, "premium", "month")
-        plan_changes.confirm(customer, quote.token, placed_by=None)
-
-        assert quote.tax.amount_minor < 0
-        paid = Payment.objects.filter(customer=customer).order_by("pk")[1]
-        assert (paid.amount, paid.tax_minor) == (quote.total, 0)
-        assert paid.order is not None
-        assert paid.order.total == quote.total
-        books.assert_agree_on_plans(opened.till)
-
-
 def prove(opened: Desk, seed: int, *, zones: Sequence[str], pause_days: int = 45) -> None:
     """Live for 36 months from each of the four days, end it all, and count the seconds."""
     leap_day = desk.first_leap_day(clock.now())
