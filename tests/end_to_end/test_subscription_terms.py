@@ -88,6 +88,40 @@ def test_a_better_plan_during_the_trial_costs_nothing_until_it_is_over(till: Til
     books.assert_agree(till)
 
 
+def test_a_smaller_plan_chosen_during_the_trial_leaves_the_trial_alone(till: Till) -> None:
+    customer = till.customer()
+    subscription = subscribe(till, customer, "premium")
+    trial_ends_at = subscription.trial_ends_at
+
+    quote = plan_changes.quote(customer, "basic", "month")
+    plan_changes.confirm(customer, quote.token, placed_by=None)
+    till.settle_down()
+
+    subscription.refresh_from_db()
+    assert subscription.status == SubscriptionStatus.TRIALING
+    assert subscription.trial_ends_at == trial_ends_at
+    advance(till, timedelta(days=16))
+    subscription.refresh_from_db()
+    assert subscription.plan_slug == "basic"
+    assert Payment.objects.get(customer=customer).amount == quote.next_price
+    books.assert_agree(till)
+
+
+def test_a_smaller_plan_keeps_a_code_that_lasts(till: Till) -> None:
+    coupon = stripe.Coupon.create(percent_off=50, duration="forever")
+    stripe.PromotionCode.create(promotion={"type": "coupon", "coupon": coupon.id}, code="HALF")
+    customer = till.customer()
+    subscribe(till, customer, "basic", "year", promotion_code="HALF")
+
+    quote = plan_changes.quote(customer, "basic", "month")
+    plan_changes.confirm(customer, quote.token, placed_by=None)
+    advance(till, timedelta(days=367), step=timedelta(days=183))
+
+    newest = Payment.objects.filter(customer=customer).order_by("-occurred_at")[0]
+    assert newest.amount_minor == 14_99  # the discount is rounded: $15.00 of $29.99
+    books.assert_agree(till)
+
+
 def test_a_code_takes_its_share_off_the_first_period_only(till: Till) -> None:
     coupon = stripe.Coupon.create(percent_off=33.33, duration="once")
     stripe.PromotionCode.create(promotion={"type": "coupon", "coupon": coupon.id}, code="THIRD")

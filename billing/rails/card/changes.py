@@ -78,7 +78,6 @@ def change_now(subscription: Subscription, offer: Offer, at: datetime, order: Or
 def change_at_period_end(subscription: Subscription, offer: Offer) -> None:
     """Two phases: what it is until the period ends, then the other plan; then it goes on."""
     found = objects.subscription(subscription.external_id)
-    item = subscriptions.item_of(found)
     price_id = _price_of(offer)
     with reachable():
         if found["cancel_at_period_end"]:
@@ -92,22 +91,30 @@ def change_at_period_end(subscription: Subscription, offer: Offer) -> None:
             schedule["id"],
             end_behavior="release",
             proration_behavior="none",
-            phases=[
-                {
-                    "items": [{"price": item["price"]["id"], "quantity": 1}],
-                    "start_date": (schedule["current_phase"] or schedule["phases"][0])[
-                        "start_date"
-                    ],
-                    "end_date": item["current_period_end"],
-                    "proration_behavior": "none",
-                },
-                {
-                    "items": [{"price": price_id, "quantity": 1}],
-                    "duration": {"interval": str(offer.interval), "interval_count": 1},
-                    "proration_behavior": "none",
-                },
-            ],
+            phases=_phases(found, schedule["phases"][0]["start_date"], price_id, offer),
         )
+
+
+def _phases(found: objects.Object, starts: int, price_id: str, offer: Offer) -> list[Any]:
+    """What it is until its period ends, then the other plan. What is not said is taken away."""
+    item = subscriptions.item_of(found)
+    kept: dict[str, Any] = {"proration_behavior": "none"}
+    if found["discounts"]:
+        kept["discounts"] = [{"discount": objects.id_of(one)} for one in found["discounts"]]
+    trial = {"trial_end": found["trial_end"]} if found["status"] == "trialing" else {}
+    now = {
+        "items": [{"price": item["price"]["id"], "quantity": 1}],
+        "start_date": starts,
+        "end_date": item["current_period_end"],
+        **kept,
+        **trial,
+    }
+    later = {
+        "items": [{"price": price_id, "quantity": 1}],
+        "duration": {"interval": str(offer.interval), "interval_count": 1},
+        **kept,
+    }
+    return [now, later]
 
 
 def keep_plan(subscription: Subscription) -> None:
