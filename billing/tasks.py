@@ -93,7 +93,7 @@ def sweep() -> None:
     _each(fulfilment.undelivered_ids(), fulfilment.deliver)
     _each(refunds.due_ids(), refunds.send)
     _each(cancellations.to_stop_ids(), cancellations.stop)
-    issue_invoices()
+    _apart(issue_invoices)
     ledger.expire_holds(occurred_at=clock.now())
     inbox.mirror_missing()
     for run_id in reconciliations.waiting_ids():

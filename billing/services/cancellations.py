@@ -60,14 +60,17 @@ def stop(subscription_id: UUID) -> None:
     try:
         if isinstance(rail, renewing.RenewingRail):
             rail.stop(subscription)
-    except RailUnavailable as error:
+    except Exception as error:
         logger.warning(
-            "rail not told to stop", extra={"subscription": str(subscription.pk), "error": error}
+            "rail not told to stop",
+            extra={"subscription": str(subscription.pk), "error": str(error)},
         )
         Subscription.objects.filter(pk=subscription_id).update(
             stop_requested_at=clock.now() + RETRY_AFTER
         )
-        return
+        if isinstance(error, RailUnavailable):
+            return
+        raise  # a bug or a wrong key, say: shown with the task, and not tried at once again
     Subscription.objects.filter(pk=subscription_id).update(stop_requested_at=None)
 
 

@@ -6,6 +6,7 @@ the series. So no sale waits for a number, and one that is rolled back takes non
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -29,6 +30,8 @@ from billing.models import (
 from billing.money import CREDIT
 from common import clock, doorbell, ids
 
+logger = logging.getLogger(__name__)
+
 ISSUE_TASK = "billing.issue_invoices"
 LOOK_BACK_SECONDS = 3 * 86_400.0
 PREFIXES = {InvoiceKind.INVOICE: "INV", InvoiceKind.CREDIT_NOTE: "CN"}
@@ -46,7 +49,16 @@ def issue_due(limit: int = 200, *, look_back_seconds: float | None = LOOK_BACK_S
     """
     draft_missing(limit, look_back_seconds=look_back_seconds)
     drafts = Invoice.objects.filter(number=None).order_by("pk").values_list("pk", flat=True)
-    return sum(issue(pk) for pk in list(drafts[:limit]))
+    return sum(_try_to_issue(pk) for pk in list(drafts[:limit]))
+
+
+def _try_to_issue(invoice_id: UUID) -> bool:
+    """One that cannot be numbered is logged and does not hold up the others."""
+    try:
+        return issue(invoice_id)
+    except Exception:
+        logger.exception("invoice not issued", extra={"invoice": str(invoice_id)})
+        return False
 
 
 def draft_missing(limit: int = 200, *, look_back_seconds: float | None = None) -> None:

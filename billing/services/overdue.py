@@ -19,11 +19,14 @@ _RUNNING = (SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING)
 
 
 def ids(limit: int = 500) -> list[UUID]:
-    """Subscriptions that run on past the period we know of, those overdue longest first."""
+    """Subscriptions that run on past the period we know of.
+
+    In no order: those that cannot be caught up with must not hold up the others.
+    """
     late = Subscription.objects.filter(
         renews=True, status__in=_RUNNING, period_ends_at__lt=clock.now() - PATIENCE
     )
-    return list(late.order_by("period_ends_at").values_list("pk", flat=True)[:limit])
+    return list(late.order_by("?").values_list("pk", flat=True)[:limit])
 
 
 def catch_up(subscription_id: UUID) -> None:
