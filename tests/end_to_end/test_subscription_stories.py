@@ -36,7 +36,7 @@ def seeds(first: int, count: int) -> list[int]:
     return [int(wanted)] if wanted else list(range(first, first + count))
 
 
-@pytest.mark.parametrize("seed", seeds(100, 1))
+@pytest.mark.parametrize("seed", seeds(100, 2))
 def test_a_dozen_subscribers_end_with_equal_books(seed: int) -> None:
     with desk.opened(seed, hands=3) as opened:
         Batch(opened, seed, size=12, rounds=16).run()
