@@ -113,6 +113,20 @@ def test_a_downgrade_waits_for_the_end_of_the_period(till: Till) -> None:
     books.assert_agree(till)
 
 
+def test_a_second_downgrade_may_follow_while_the_first_one_s_phase_runs(till: Till) -> None:
+    customer = till.customer()
+    subscription = subscribe(till, customer, "enterprise")
+    for slug in ("premium", "basic"):
+        quote = plan_changes.quote(customer, slug, "month")
+        plan_changes.confirm(customer, quote.token, placed_by=None)
+        advance(till, timedelta(days=32), step=timedelta(days=16))
+
+    subscription.refresh_from_db()
+    plans = [slug for slug, _ in _periods(subscription)]
+    assert plans == ["enterprise", "premium", "basic"]
+    books.assert_agree(till)
+
+
 def test_a_cancelled_one_ends_with_its_period_and_a_resumed_one_renews(till: Till) -> None:
     leaving, staying = till.customer(), till.customer()
     ends = subscribe(till, leaving)

@@ -91,11 +91,13 @@ def change_at_period_end(subscription: Subscription, offer: Offer) -> None:
             schedule["id"],
             end_behavior="release",
             proration_behavior="none",
-            phases=_phases(found, schedule["phases"][0]["start_date"], price_id, offer),
+            phases=_phases(found, schedule, price_id, offer),
         )
 
 
-def _phases(found: objects.Object, starts: int, price_id: str, offer: Offer) -> list[Any]:
+def _phases(
+    found: objects.Object, schedule: dict[str, Any], price_id: str, offer: Offer
+) -> list[Any]:
     """What it is until its period ends, then the other plan. What is not said is taken away."""
     item = subscriptions.item_of(found)
     kept: dict[str, Any] = {"proration_behavior": "none"}
@@ -104,7 +106,8 @@ def _phases(found: objects.Object, starts: int, price_id: str, offer: Offer) -> 
     trial = {"trial_end": found["trial_end"]} if found["status"] == "trialing" else {}
     now = {
         "items": [{"price": item["price"]["id"], "quantity": 1}],
-        "start_date": starts,
+        # The phase that runs; those before it are over and may not be sent again.
+        "start_date": (schedule["current_phase"] or schedule["phases"][0])["start_date"],
         "end_date": item["current_period_end"],
         **kept,
         **trial,
