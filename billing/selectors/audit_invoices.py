@@ -11,6 +11,7 @@ CHECKS: dict[str, str] = {
         GROUP BY s.name, s.last_number
         HAVING count(i.number) <> s.last_number OR coalesce(max(i.number), 0) <> s.last_number""",
     # A lost dispute may later freeze what a failed refund put back; its note was issued before.
+    # What reconciliation corrected is another amount than the payment says.
     "invoice says what was paid or went back": """
         SELECT 'billing_invoice', i.id, 'total, tax', concat_ws(', ',
                    coalesce(p.amount_minor, r.amount_minor, d.frozen_minor),
@@ -20,7 +21,12 @@ CHECKS: dict[str, str] = {
         LEFT JOIN billing_payment p ON p.id = i.payment_id
         LEFT JOIN billing_refund r ON r.id = i.refund_id
         LEFT JOIN billing_dispute d ON d.id = i.dispute_id
-        WHERE CASE WHEN i.dispute_id IS NOT NULL
+        LEFT JOIN billing_order o ON o.id = i.order_id
+        WHERE NOT EXISTS (
+            SELECT FROM billing_transfer t WHERE t.group_key IN (
+                'correction:' || p.rail || ':' || p.external_id,
+                'correction:' || p.rail || ':' || (o.snapshot -> 'term' ->> 'invoice')))
+          AND CASE WHEN i.dispute_id IS NOT NULL
               THEN i.subtotal_minor - i.discount_minor + i.tax_minor > d.amount_minor
               ELSE (i.subtotal_minor - i.discount_minor + i.tax_minor, i.tax_minor)
                    IS DISTINCT FROM (coalesce(p.amount_minor, r.amount_minor),
