@@ -18,6 +18,8 @@ from billing.models.reconciliation import (
 from billing.models.splits import Split
 from billing.models.staff import StaffAction
 from billing.models.subscriptions import (
+    FAILING,
+    PLAN,
     PeriodKind,
     Subscription,
     SubscriptionPeriod,
@@ -25,6 +27,8 @@ from billing.models.subscriptions import (
 )
 
 __all__ = [
+    "FAILING",
+    "PLAN",
     "AccountSnapshot",
     "Code",
     "Dispute",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Self
 from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.fields import ArrayField
@@ -28,6 +29,22 @@ class SubscriptionStatus(models.TextChoices):
     ENDED = "ended", "ended"
 
 
+# The subject of subscriptions to plans.
+PLAN = "plan"
+# What is owed has not been paid; paying it restores the subscription.
+FAILING = (SubscriptionStatus.PAST_DUE, SubscriptionStatus.SUSPENDED)
+
+
+class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    """What is asked of subscriptions in more than one place."""
+
+    def live(self, at: datetime) -> Self:
+        """Those to a plan that have not ended by then, the oldest first."""
+        found = self.filter(Q(renews=True) | Q(period_ends_at__gt=at), subject=PLAN)
+        found = found.exclude(status=SubscriptionStatus.ENDED).exclude(cancels_at__lte=at)
+        return found.order_by("pk")
+
+
 class Subscription(models.Model):
     """A customer's standing order for a plan (or, by other apps, another ``subject``)."""
 
@@ -36,7 +53,7 @@ class Subscription(models.Model):
     rail = models.CharField(max_length=16)
     # The provider's own name for it; empty for prepaid time, which the provider does not know of.
     external_id = models.CharField(max_length=128, blank=True)
-    subject = models.CharField(max_length=64, default="plan")
+    subject = models.CharField(max_length=64, default=PLAN)
     plan_slug = models.CharField(max_length=64)
     interval = models.CharField(max_length=8, choices=Interval)
     # What the next period costs as things stand.
@@ -70,6 +87,8 @@ class Subscription(models.Model):
     # Counts what the rail said of it: an answer that was overtaken by another is asked again.
     heard = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(db_default=Now())
+
+    objects = SubscriptionQuerySet.as_manager()
 
     class Meta:
         default_permissions = ("view",)

@@ -21,7 +21,7 @@ from django.db.models import Prefetch, QuerySet
 from accounts.models import Customer
 from billing import catalogue
 from billing.intervals import month_at
-from billing.models import Subscription, SubscriptionPeriod, SubscriptionStatus
+from billing.models import PLAN, Subscription, SubscriptionPeriod, SubscriptionStatus
 from billing.plans import Plan
 from common import clock
 
@@ -211,7 +211,7 @@ def _compute(customer: Customer, mark: str) -> _Known:
 
 def _live(customer: Customer, now: datetime) -> QuerySet[Subscription]:
     """Those that have not ended, each with the time it has left."""
-    rows = Subscription.objects.filter(customer=customer, subject="plan")
+    rows = Subscription.objects.filter(customer=customer, subject=PLAN)
     left = SubscriptionPeriod.objects.filter(ends_at__gt=now)
     return (
         rows.exclude(status=SubscriptionStatus.ENDED)

@@ -13,15 +13,13 @@ from django.utils import dateformat
 
 from accounts.models import Customer
 from billing import catalogue
-from billing.models import PeriodKind, Subscription, SubscriptionPeriod, SubscriptionStatus
+from billing.models import PLAN, PeriodKind, Subscription, SubscriptionPeriod, SubscriptionStatus
 from billing.money import Money
 from billing.plans import Interval
 from billing.selectors.orders import Purchase, purchase_of
 from common import clock
 from common.errors import InvalidInput
 from common.pagination import CursorInvalid
-
-PLAN = "plan"
 
 
 class Phase(TextChoices):

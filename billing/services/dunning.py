@@ -12,11 +12,9 @@ from django.db import transaction
 from django.db.models import Q
 
 from billing import catalogue
-from billing.models import Subscription, SubscriptionStatus
+from billing.models import FAILING, Subscription, SubscriptionStatus
 from billing.services import entitlements, notifiers, subscriptions
 from common import clock
-
-FAILING = (SubscriptionStatus.PAST_DUE, SubscriptionStatus.SUSPENDED)
 
 
 def run(limit: int = 1000) -> int:

@@ -23,8 +23,7 @@ SAME_CLICK = timedelta(minutes=1)
 def overview(customer: Customer) -> Overview:
     """The subscription that counts, those beside it, and the last that ended."""
     live = subscriptions.live(customer)
-    current = subscriptions.current(customer) if live else None
-    return selectors.subscription_overview(customer, live, current)
+    return selectors.subscription_overview(customer, live, subscriptions.best_of(live))
 
 
 def cards(have: Overview, *, months: int | None = None) -> list[PlanCard]:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
 
 from accounts.models import Customer, User
 from billing import catalogue
 from billing.errors import AlreadySubscribed
-from billing.models import Order, Subscription, SubscriptionStatus
+from billing.models import FAILING, PLAN, Order, Subscription, SubscriptionStatus
 from billing.services import entitlements, notifiers, orders, plan_offers, rails
 from common import clock, doorbell
 
-PLAN = "plan"
 STOP_TASK = "billing.stop_subscription"
-_FAILING = (SubscriptionStatus.PAST_DUE, SubscriptionStatus.SUSPENDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +85,18 @@ def wait_for_turn(customer: Customer) -> None:
 
 def live(customer: Customer) -> list[Subscription]:
     """Every subscription of the customer to a plan that has not ended, the oldest first."""
-    now = clock.now()
-    found = Subscription.objects.filter(customer=customer, subject=PLAN)
-    found = found.exclude(status=SubscriptionStatus.ENDED).exclude(cancels_at__lte=now)
-    return list(found.filter(Q(renews=True) | Q(period_ends_at__gt=now)).order_by("pk"))
+    return list(Subscription.objects.live(clock.now()).filter(customer=customer))
 
 
 def current(customer: Customer) -> Subscription | None:
-    """The live subscription that counts: of the best plan, then the one paid longest."""
-    found = [one for one in live(customer) if catalogue.current().has_plan(one.plan_slug)]
-    return max(found, key=_worth, default=None)
+    """The live subscription that counts."""
+    return best_of(live(customer))
+
+
+def best_of(found: Sequence[Subscription]) -> Subscription | None:
+    """Of live subscriptions the one that counts: of the best plan, then the one paid longest."""
+    known = [one for one in found if catalogue.current().has_plan(one.plan_slug)]
+    return max(known, key=_worth, default=None)
 
 
 def _worth(subscription: Subscription) -> tuple[bool, int, datetime]:
@@ -176,7 +176,7 @@ def _take_status(subscription: Subscription, standing: Standing) -> None:
     """The rail's word, except that one we suspended stays so until it is paid."""
     now = clock.now()
     status = standing.status
-    if status in _FAILING:
+    if status in FAILING:
         if subscription.past_due_since is None:
             subscription.past_due_since = standing.failing_since or now
             subscription.reminders = 0

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from django.db.models import Q
-
-from billing.models import Subscription, SubscriptionStatus
+from billing.models import FAILING, Subscription, SubscriptionStatus
 from billing.rails.card import customers, invoices, objects, reconcile_reading, subscriptions
 from billing.rails.card.reconcile_reading import CHUNK, RAIL
 from billing.services import subscriptions as our_subscriptions
@@ -20,7 +18,6 @@ from common.errors import Conflict
 
 # Before Stripe had subscriptions; idle years are read in a few long stretches.
 BEGINNING = datetime(2011, 1, 1, tzinfo=UTC)
-FAILING = (SubscriptionStatus.PAST_DUE, SubscriptionStatus.SUSPENDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +74,7 @@ def _pairs(listed: Mapping[str, objects.Object]) -> Iterator[Pair]:
 
 def _seconds(ours: Iterable[Subscription]) -> set[UUID]:
     """Live subscriptions of these customers that are not their oldest, and not flagged as such."""
-    now = clock.now()
-    live = Subscription.objects.filter(subject=our_subscriptions.PLAN, is_duplicate=False)
-    live = live.exclude(status=SubscriptionStatus.ENDED).exclude(cancels_at__lte=now)
-    live = live.filter(Q(renews=True) | Q(period_ends_at__gt=now)).order_by("pk")
+    live = Subscription.objects.live(clock.now()).filter(is_duplicate=False)
     seconds: set[UUID] = set()
     for chunk in reconcile_reading.chunks({one.customer_id for one in ours}, CHUNK):
         first: set[UUID] = set()
