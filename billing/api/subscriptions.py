@@ -40,6 +40,13 @@ from common.api import ApiView
 
 HOME = "/billing/subscription"
 _TAGS = ["subscriptions"]
+# What cancelling and resuming answer.
+_ENDING_OR_NOT = {
+    200: SubscriptionShape,
+    404: refusal("no_subscription"),
+    409: refusal("change_not_possible"),
+    503: refusal("rail_unavailable"),
+}
 
 
 class TheSubscription(ApiView):
@@ -189,12 +196,7 @@ class Cancel(ApiView):
     @extend_schema(
         operation_id="billing_cancel",
         request=NothingInput,
-        responses={
-            200: SubscriptionShape,
-            404: refusal("no_subscription"),
-            409: refusal("change_not_possible"),
-            503: refusal("rail_unavailable"),
-        },
+        responses=_ENDING_OR_NOT,
         tags=_TAGS,
     )
     def post(self, request: CustomerRequest) -> Response:
@@ -211,12 +213,7 @@ class Resume(ApiView):
     @extend_schema(
         operation_id="billing_resume",
         request=NothingInput,
-        responses={
-            200: SubscriptionShape,
-            404: refusal("no_subscription"),
-            409: refusal("change_not_possible"),
-            503: refusal("rail_unavailable"),
-        },
+        responses=_ENDING_OR_NOT,
         tags=_TAGS,
     )
     def post(self, request: CustomerRequest) -> Response:

@@ -13,7 +13,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
 
 from accounts.models import Customer
 from billing.models import (
@@ -71,7 +70,8 @@ def draft_missing(limit: int = 200, *, look_back_seconds: float | None = None) -
         paid = paid.filter(pk__gte=ids.floor(look_back_seconds))
     paid = paid.exclude(asset=CREDIT.code).select_related("order__period", "order__customer")
     for payment in paid.order_by("pk")[:limit]:
-        _draft_invoice(payment)
+        if payment.order is not None:  # as asked for above
+            _draft_invoice(payment, payment.order)
     refunds = Refund.objects.filter(state=RefundState.SUCCEEDED, credit_note=None)
     for refund in _of_invoiced(refunds)[:limit]:
         _draft_credit_note(refund.payment, refund.amount_minor, refund.tax_minor, refund=refund)
@@ -143,14 +143,11 @@ def _still_true(draft: Invoice) -> bool:
 
 def _of_invoiced(rows: Any) -> Any:
     """Only what belongs to a payment whose invoice has its number."""
-    invoiced = rows.filter(Q(payment__invoice__number__isnull=False))
-    return invoiced.select_related("payment__invoice", "payment__order").order_by("pk")
+    invoiced = rows.filter(payment__invoice__number__isnull=False)
+    return invoiced.select_related("payment__invoice__order__period").order_by("pk")
 
 
-def _draft_invoice(payment: Payment) -> None:
-    order = payment.order
-    if order is None:
-        return
+def _draft_invoice(payment: Payment, order: Order) -> None:
     Invoice.objects.get_or_create(
         payment=payment,
         defaults={
