@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
-from celery.schedules import crontab
-
 from billing import catalogue
-from billing_project import env, error_reports, logs
+from billing_project import env, error_reports, logs, schedule
 from billing_project.paths import BASE_DIR, VAR_DIR
 
 env.read_file()
@@ -54,6 +51,8 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "django_htmx",
     "csp",
     "djstripe",
@@ -130,7 +129,12 @@ CACHES = {
 
 # --- Language and time --------------------------------------------------------------------------
 
-LANGUAGE_CODE = "en-us"
+LANGUAGE_CODE = "en"
+# Each under its own name, to be found by those who read no other.
+LANGUAGES = [("en", "English"), ("ru", "Русский")]
+LANGUAGE_COOKIE_NAME = "portal_language"
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 
@@ -215,7 +219,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = _TLS
 SECURE_HSTS_PRELOAD = _TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_COUNT else None
 SECURE_REFERRER_POLICY = "same-origin"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _TLS
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = _TLS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 # Cookies know no ports: names of our own keep two portals on one host apart.
@@ -317,26 +321,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "billing_project.beat:SingleScheduler"
 # In the sandbox time jumps, and beat has to notice soon.
 CELERY_BEAT_MAX_LOOP_INTERVAL = 3 if SANDBOX else 15
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    "sweep": {"task": "billing.sweep", "schedule": timedelta(minutes=1)},
-    "customers": {
-        "task": "billing.create_missing_rail_customers",
-        "schedule": timedelta(minutes=1),
-    },
-    "lots": {"task": "billing.expire_lots", "schedule": crontab(minute=7)},
-    "subscriptions": {"task": "billing.keep_subscriptions", "schedule": crontab(minute=17)},
-    "reconcile": {"task": "billing.reconcile_rails", "schedule": crontab(hour=3, minute=20)},
-    "late_invoices": {
-        "task": "billing.issue_late_invoices",
-        "schedule": crontab(hour=3, minute=50),
-    },
-    "snapshots": {"task": "billing.snapshot_accounts", "schedule": crontab(hour=2, minute=40)},
-    "check": {"task": "billing.check_ledger", "schedule": crontab(hour=4, minute=10)},
-    "api_answers": {"task": "common.purge_idempotency_keys", "schedule": crontab(minute=41)},
-    "sessions": {"task": "common.purge_sessions", "schedule": crontab(hour=5, minute=10)},
-    "heartbeat": {"task": "operations.beat", "schedule": timedelta(minutes=1)},
-    "watch": {"task": "operations.watch", "schedule": timedelta(minutes=5)},
-}
+CELERY_BEAT_SCHEDULE = schedule.SCHEDULE
 
 # --- What is sold, and policies ----------------------------------------------------------------
 

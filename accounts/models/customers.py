@@ -3,6 +3,7 @@
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
@@ -43,6 +44,10 @@ class Customer(models.Model):
     address = models.TextField(max_length=500, blank=True)
     tax_id = models.CharField("tax number", max_length=40, blank=True)
     time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
+    # The language of e-mails and invoices.
+    language = models.CharField(max_length=8, default="en", choices=settings.LANGUAGES)
+    # Kinds of e-mails that are not wanted; what must be sent is sent all the same.
+    muted_emails = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     # Months of limits and caps are counted from here (free plan: from sign-up).
     anchor_at = models.DateTimeField(default=clock.now)
     # May usage that already happened be invoiced later instead of becoming a debt that blocks?

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
@@ -43,6 +44,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     # Lower case, so that unique means unique however the address is typed.
     email = models.EmailField("e-mail address", max_length=254, unique=True)
     name = models.CharField(max_length=150, blank=True)
+    # The language of the pages; empty: what the browser asks for.
+    language = models.CharField(max_length=8, blank=True, choices=settings.LANGUAGES)
     is_active = models.BooleanField("may sign in", default=True)
     is_staff = models.BooleanField("may use the admin", default=False)
     date_joined = models.DateTimeField(default=clock.now, editable=False)
