@@ -1,6 +1,7 @@
 """The tables of the money core, by noun."""
 
 from billing.models.disputes import Dispute, DisputeState
+from billing.models.emails import Email, EmailKind, EmailState
 from billing.models.holds import Hold, HoldLot, HoldState, SpendCapPeriod
 from billing.models.inbox import EventState, InboundEvent
 from billing.models.invoices import Invoice, InvoiceKind, InvoiceSeries
@@ -33,6 +34,9 @@ __all__ = [
     "Code",
     "Dispute",
     "DisputeState",
+    "Email",
+    "EmailKind",
+    "EmailState",
     "EventState",
     "Hold",
     "HoldLot",

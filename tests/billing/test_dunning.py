@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from billing import catalogue, selectors
 from billing.models import Subscription, SubscriptionStatus
-from billing.services import dunning, notifiers, subscriptions
-from common import clock
+from billing.services import dunning, subscriptions
+from common import clock, notifiers
 from common.clock import FrozenClock
 from tests.billing.fakes import FakeRenewingRail
 from tests.billing.prepaid import differences
@@ -174,18 +173,15 @@ def test_who_pays_in_time_is_left_alone(rail: FakeRenewingRail, now: FrozenClock
 
 
 def test_the_customer_is_told_of_each_step(
-    failing: Subscription,
-    now: FrozenClock,
-    monkeypatch: pytest.MonkeyPatch,
-    django_capture_on_commit_callbacks: Any,
+    failing: Subscription, now: FrozenClock, request: pytest.FixtureRequest
 ) -> None:
     told: list[str] = []
-    monkeypatch.setitem(notifiers._NOTIFIERS, "test", lambda what, _about: told.append(what))
+    notifiers.register("test", lambda what, _about: told.append(what))
+    request.addfinalizer(lambda: notifiers.forget("test"))
 
-    with django_capture_on_commit_callbacks(execute=True):
-        dunning.run()
-        now.move(7 * DAY)
-        dunning.run()
+    dunning.run()
+    now.move(7 * DAY)
+    dunning.run()
 
     assert told == [
         "subscription_payment_failed",

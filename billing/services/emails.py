@@ -1,0 +1,92 @@
+"""E-mails: what is to be told is written down with what it tells of, and sent afterwards.
+
+``queue`` writes a row of the outbox in the caller's transaction, so nothing is lost by a crash and
+nothing is sent of what was rolled back. A worker writes the text and sends it (services/outbox.py);
+what each kind says is in services/letters*.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from accounts.models import Customer
+from billing.models import Email, EmailKind
+from common import clock, doorbell
+
+SEND_TASK = "billing.send_email"
+
+# What a customer has to know whatever they chose: money that moved, access that is lost, and what
+# somebody else may have done in their name.
+MUST_BE_SENT = frozenset(
+    {
+        EmailKind.RECEIPT,
+        EmailKind.REFUND_MADE,
+        EmailKind.DISPUTE_OPENED,
+        EmailKind.PAYMENT_FAILED,
+        EmailKind.SUBSCRIPTION_SUSPENDED,
+        EmailKind.SUBSCRIPTION_ENDED,
+        EmailKind.AUTO_TOP_UP_CHARGED,
+        EmailKind.AUTO_TOP_UP_STOPPED,
+        EmailKind.API_KEY_CREATED,
+        EmailKind.STAFF_ADJUSTMENT,
+        EmailKind.INVITATION,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One kind of e-mail on the notifications page; ``can_be_muted`` says if it is a choice."""
+
+    kind: str
+    label: str
+    can_be_muted: bool
+
+
+def queue(
+    *,
+    kind: EmailKind,
+    customer: Customer | UUID,
+    key: str,
+    context: Mapping[str, Any] | None = None,
+    to: str = "",
+    language: str = "",
+    ring: bool = True,
+) -> bool:
+    """Have one e-mail sent after this transaction, once per key; False if that key was used.
+
+    ``key`` names the cause (``receipt:<payment id>``). ``context`` holds ids, as text, of what the
+    kind tells of; what they mean is read when it is sent. It goes to the customer's billing address
+    in the customer's language unless ``to`` and ``language`` say otherwise. What the customer has
+    muted is dropped when its turn comes. Many at once leave the bell alone (``ring``): the sweep
+    sends them.
+    """
+    customer_id = customer if isinstance(customer, UUID) else customer.pk
+    email = Email(
+        kind=EmailKind(kind),
+        customer_id=customer_id,
+        key=key,
+        context=dict(context or {}),
+        to_address=to,
+        language=language,
+        next_try_at=clock.now(),
+    )
+    Email.objects.bulk_create([email], ignore_conflicts=True)
+    is_new = Email.objects.filter(pk=email.pk).exists()
+    if is_new and ring:
+        doorbell.ring(SEND_TASK, str(email.pk))
+    return is_new
+
+
+def choices() -> list[Choice]:
+    """Every kind of e-mail a customer may get, in the language of the page; for settings."""
+    told = [kind for kind in EmailKind if kind != EmailKind.INVITATION]
+    return [Choice(kind.value, str(kind.label), kind not in MUST_BE_SENT) for kind in told]
+
+
+def is_muted(customer: Customer, kind: str) -> bool:
+    """Whether this customer does not want that kind, and may do without it."""
+    return kind in customer.muted_emails and kind not in MUST_BE_SENT
