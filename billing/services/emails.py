@@ -1,8 +1,25 @@
 """E-mails: what is to be told is written down with what it tells of, and sent afterwards.
 
 ``queue`` writes a row of the outbox in the caller's transaction, so nothing is lost by a crash and
-nothing is sent of what was rolled back. A worker writes the text and sends it (services/outbox.py);
-what each kind says is in services/letters*.py.
+nothing is sent of what was rolled back. A worker writes the text and sends it (services/outbox.py).
+Apps below billing ask through ``common.notifiers.write``.
+
+What ``context`` holds, as text; ids are of our rows, moments in ISO 8601, reasons are codes:
+
+=========================================  =======================================================
+receipt, auto_top_up_charged               payment (the second takes the place of the first)
+invoice                                    invoice (a credit note, too)
+refund_made; dispute_opened                refund; dispute
+payment_failed, subscription_…             subscription
+renewal_soon, trial_ending, plan_expires…  subscription, at: when it renews or ends
+credits_expire_soon                        at: when they expire
+spend_cap_reached                          cap_minor (of credits), until: when the month ends
+auto_top_up_failed                         amount_minor, asset, reason (declined, needs_you or none)
+auto_top_up_stopped                        reason (declined, no_card, account_blocked or none)
+api_key_created                            api_key
+staff_adjustment                           action (of the staff log)
+invitation                                 team, inviter, role, url (absolute or a path), until
+=========================================  =======================================================
 """
 
 from __future__ import annotations
