@@ -64,6 +64,7 @@ class Payment(models.Model):
         indexes = [
             models.Index(fields=["customer", "-id"], name="payment_by_customer"),
             models.Index(fields=["id"], name="payment_unapplied", condition=Q(order__isnull=True)),
+            models.Index(fields=["occurred_at"], name="payment_by_time"),
         ]
 
     def __str__(self) -> str:
@@ -163,6 +164,9 @@ class Refund(models.Model):
                 fields=["next_attempt_at"], name="refund_due", condition=Q(state="requested")
             ),
             models.Index(fields=["payment", "-id"], name="refund_by_payment"),
+            models.Index(
+                fields=["booked_at"], name="refund_booked", condition=Q(booked_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
