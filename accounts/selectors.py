@@ -34,6 +34,15 @@ def current_customer(
     return membership.customer if membership else None
 
 
+def memberships(user: User) -> QuerySet[Membership]:
+    """Everything the user may act for, the personal customer first, customers loaded."""
+    return (
+        Membership.objects.filter(user=user)
+        .select_related("customer")
+        .order_by("customer__kind", "customer__name", "customer_id")
+    )
+
+
 def personal_customer(user: User) -> Customer | None:
     """The customer that is this very person."""
     return (

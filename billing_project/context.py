@@ -5,14 +5,28 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy, pgettext_lazy
+
+from accounts.views.appearance import THEME_COOKIE, THEMES
+
+_THEME_NAMES = (
+    pgettext_lazy("light or dark", "Auto"),
+    gettext_lazy("Light"),
+    gettext_lazy("Dark"),
+)
 
 
-def portal(_request: HttpRequest) -> dict[str, Any]:
-    """``sandbox``: whether to say that no real money moves; ``sandbox_url``: where it is.
+def portal(request: HttpRequest) -> dict[str, Any]:
+    """``brand``: whose portal this is. ``sandbox``, ``sandbox_url``: whether, and where.
 
-    ``request_id``: what to name when asking for help.
+    ``theme``: the light somebody chose, of ``themes``. ``request_id``: what to name when asking
+    for help.
     """
+    theme = request.COOKIES.get(THEME_COOKIE, "")
     return {
+        "brand": settings.SELLER["name"],
+        "theme": theme if theme in THEMES else "",
+        "themes": list(zip(THEMES, _THEME_NAMES, strict=True)),
         "sandbox": settings.SANDBOX,
         "sandbox_url": settings.SANDBOX_URL,
         "request_id": structlog.contextvars.get_contextvars().get("request_id", ""),

@@ -72,6 +72,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "billing_project.languages.LanguageMiddleware",
     "accounts.middleware.CustomerMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -97,6 +98,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "billing_project.context.portal",
                 "billing.views.overviews.notices",
+                "billing.views.header.header",
             ],
         },
     },
@@ -135,6 +137,7 @@ LANGUAGES = [("en", "English"), ("ru", "Русский")]
 LANGUAGE_COOKIE_NAME = "portal_language"
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = ["billing_project.formats"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 

@@ -2,9 +2,16 @@
 
 from accounts.services.people import (
     change_profile,
+    choose_language,
     follow_email,
     open_personal_customer,
     register_person,
 )
 
-__all__ = ["change_profile", "follow_email", "open_personal_customer", "register_person"]
+__all__ = [
+    "change_profile",
+    "choose_language",
+    "follow_email",
+    "open_personal_customer",
+    "register_person",
+]

@@ -50,3 +50,9 @@ def change_profile(customer: Customer, *, changed: Sequence[str]) -> None:
     """Store the profile fields named in ``changed``; the rest of the row is left as it is."""
     if changed:
         customer.save(update_fields=list(changed))
+
+
+def choose_language(user: User, code: str) -> None:
+    """Show this user pages in that language; documents of a customer keep their own."""
+    user.language = code
+    user.save(update_fields=["language"])
