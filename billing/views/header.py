@@ -42,7 +42,7 @@ def _header(request: HttpRequest) -> Header:
     if not isinstance(request.user, User):
         return Header("")
     acting = cast("SignedInRequest", request)
-    if not acting.customer:
+    if not acting.membership:
         return Header(request.user.get_short_name())
     current = overview_of(acting).current
     plan_name = current.plan_name if current else catalogue.current().free_plan.name
