@@ -9,14 +9,16 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
+from accounts.roles import Act, may
 from common import clock, ids
 
 
 def validate_time_zone(name: str) -> None:
     """Refuse what is not a name of the IANA time zone database."""
     if name not in available_timezones():
-        raise ValidationError("Not a time zone: %(name)s", params={"name": name})
+        raise ValidationError(_("Not a time zone: %(name)s"), params={"name": name})
 
 
 class Customer(models.Model):
@@ -38,7 +40,7 @@ class Customer(models.Model):
     country = models.CharField(
         max_length=2,
         blank=True,
-        validators=[RegexValidator(r"^[A-Z]{2}$", "Two capital letters, as in ISO 3166.")],
+        validators=[RegexValidator(r"^[A-Z]{2}$", _("Two capital letters, as in ISO 3166."))],
     )
     # What invoices name beside it: where it is, and its number at the tax office.
     address = models.TextField(max_length=500, blank=True)
@@ -53,6 +55,8 @@ class Customer(models.Model):
     # May usage that already happened be invoiced later instead of becoming a debt that blocks?
     allowed_to_owe = models.BooleanField(default=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    # Nobody acts for it any more; after a while what names people is taken out.
+    closed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     members = models.ManyToManyField(
         settings.AUTH_USER_MODEL, through="accounts.Membership", related_name="customers"
@@ -83,9 +87,9 @@ class Membership(models.Model):
     """A user may act for a customer, as far as the role goes."""
 
     class Role(models.TextChoices):
-        OWNER = "owner", "Owner"
-        BILLING = "billing", "Billing"
-        MEMBER = "member", "Member"
+        OWNER = "owner", _("Owner")
+        BILLING = "billing", _("Billing")
+        MEMBER = "member", _("Member")
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
     customer = models.ForeignKey(Customer, models.CASCADE, related_name="memberships")
@@ -108,4 +112,28 @@ class Membership(models.Model):
     @property
     def may_pay(self) -> bool:
         """Owners and billing members may spend the customer's money; members only look."""
-        return self.role in (self.Role.OWNER, self.Role.BILLING)
+        return self.may(Act.PAY)
+
+    @property
+    def may_keys(self) -> bool:
+        """Whether this member makes and revokes API keys."""
+        return self.may(Act.KEYS)
+
+    @property
+    def may_details(self) -> bool:
+        """Whether this member changes what invoices say."""
+        return self.may(Act.DETAILS)
+
+    @property
+    def may_team(self) -> bool:
+        """Whether this member decides who else is one."""
+        return self.may(Act.TEAM)
+
+    @property
+    def may_close(self) -> bool:
+        """Whether this member may take all data away, and close the account."""
+        return self.may(Act.CLOSE) and self.may(Act.EXPORT)
+
+    def may(self, act: Act) -> bool:
+        """Whether the role allows it (``accounts.roles`` has the table)."""
+        return may(self.role, act)
