@@ -1,5 +1,13 @@
 """The tables of the money core, by noun."""
 
+from billing.models.auto_top_ups import (
+    AutoTopUp,
+    AutoTopUpCharge,
+    AutoTopUpConsent,
+    AutoTopUpState,
+    AutoTopUpStop,
+    ChargeState,
+)
 from billing.models.disputes import Dispute, DisputeState
 from billing.models.emails import Email, EmailKind, EmailState
 from billing.models.holds import Hold, HoldLot, HoldState, SpendCapPeriod
@@ -31,6 +39,12 @@ __all__ = [
     "FAILING",
     "PLAN",
     "AccountSnapshot",
+    "AutoTopUp",
+    "AutoTopUpCharge",
+    "AutoTopUpConsent",
+    "AutoTopUpState",
+    "AutoTopUpStop",
+    "ChargeState",
     "Code",
     "Dispute",
     "DisputeState",
