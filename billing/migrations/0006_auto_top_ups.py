@@ -1,5 +1,7 @@
 """Buying credits by itself when they run low."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import django.db.models.deletion
