@@ -22,6 +22,7 @@ from billing.services import (
     dunning,
     fulfilment,
     inbox,
+    invoice_drafts,
     invoices,
     overdue,
     plan_changes,
@@ -66,7 +67,7 @@ def stop_subscription(subscription_id: str) -> None:
     cancellations.stop(UUID(subscription_id))
 
 
-@shared_task(name=invoices.ISSUE_TASK, acks_late=True)
+@shared_task(name=invoice_drafts.ISSUE_TASK, acks_late=True)
 def issue_invoices() -> None:
     """Write and number the documents that are due."""
     _until_none(invoices.issue_due)

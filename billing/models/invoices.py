@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from billing.models.disputes import Dispute
 from billing.models.orders import Order
@@ -16,8 +17,9 @@ from common import ids
 class InvoiceKind(models.TextChoices):
     """What a document says."""
 
-    INVOICE = "invoice", "Invoice"
-    CREDIT_NOTE = "credit_note", "Credit note"
+    INVOICE = "invoice", _("Invoice")
+    CREDIT_NOTE = "credit_note", _("Credit note")
+    REVERSAL = "reversal", _("Reversal of a credit note")
 
 
 class InvoiceSeries(models.Model):
@@ -35,9 +37,10 @@ class InvoiceSeries(models.Model):
 
 
 class Invoice(models.Model):
-    """A document for a customer: an invoice for a payment, or a credit note for what went back.
+    """A document for a customer: an invoice for a payment, a credit note for what went back.
 
-    It is a draft until it has its number; from then on the database refuses to change it.
+    A reversal takes back a credit note whose money did not go back after all. It is a draft until
+    it has its number; from then on the database refuses to change it.
     """
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
@@ -48,14 +51,19 @@ class Invoice(models.Model):
     # What it is for: an order and its payment, or what of that payment went back.
     order = models.ForeignKey(Order, models.PROTECT, related_name="invoices")
     payment = models.OneToOneField(Payment, models.PROTECT, null=True, related_name="invoice")
-    refund = models.OneToOneField(Refund, models.PROTECT, null=True, related_name="credit_note")
-    dispute = models.OneToOneField(Dispute, models.PROTECT, null=True, related_name="credit_note")
-    corrects = models.ForeignKey("self", models.PROTECT, null=True, related_name="credit_notes")
+    refund = models.ForeignKey(Refund, models.PROTECT, null=True, related_name="documents")
+    dispute = models.ForeignKey(Dispute, models.PROTECT, null=True, related_name="documents")
+    # Counts the credit notes of that refund or dispute: one that was taken back makes room for
+    # the next. A reversal has the round of the note that it takes back.
+    round = models.PositiveSmallIntegerField(default=1)
+    # The invoice of a credit note, or the credit note of a reversal.
+    corrects = models.ForeignKey("self", models.PROTECT, null=True, related_name="corrections")
     asset = models.CharField(max_length=16)
     subtotal_minor = models.BigIntegerField()
     discount_minor = models.BigIntegerField(default=0)
     tax_minor = models.BigIntegerField(default=0)
-    # Who sold and who bought, as they were when it was issued.
+    # Its words, and who sold and who bought, as they were when it was issued.
+    language = models.CharField(max_length=8, default="en")
     seller = models.JSONField(default=dict)
     buyer = models.JSONField(default=dict)
     lines = models.JSONField(default=list)
@@ -81,9 +89,22 @@ class Invoice(models.Model):
                 name="invoice_amounts_make_sense",
             ),
             models.CheckConstraint(
-                condition=Q(kind="invoice", payment__isnull=False, corrects=None)
-                | Q(kind="credit_note", payment=None, corrects__isnull=False),
-                name="credit_note_corrects_an_invoice",
+                condition=Q(
+                    kind="invoice", payment__isnull=False, corrects=None, refund=None, dispute=None
+                )
+                | Q(
+                    Q(refund__isnull=False, dispute=None) | Q(refund=None, dispute__isnull=False),
+                    kind__in=["credit_note", "reversal"],
+                    payment=None,
+                    corrects__isnull=False,
+                ),
+                name="only_invoices_correct_nothing",
+            ),
+            models.UniqueConstraint(
+                fields=["refund", "round", "kind"], name="refund_documented_once_a_round"
+            ),
+            models.UniqueConstraint(
+                fields=["dispute", "round", "kind"], name="dispute_documented_once_a_round"
             ),
         ]
         indexes = [

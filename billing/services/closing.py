@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from billing import ledger
 from billing.models import Code, LedgerAccount, Order, Payment
-from billing.services import fulfilment, invoices, orders, products
+from billing.services import fulfilment, invoice_drafts, orders, products
 
 
 def close_with(
@@ -27,4 +27,4 @@ def close_with(
         leg = ledger.Leg(source, tax, payment.tax_minor, Code.TAX, f"{key}:tax")
         ledger.post([leg], group=f"order:{order.pk}", occurred_at=payment.occurred_at)
     fulfilment.try_deliver(order)
-    invoices.ring()
+    invoice_drafts.ring()

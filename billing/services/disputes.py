@@ -15,7 +15,14 @@ from django.db.models import F
 
 from billing import ledger
 from billing.models import Code, Dispute, DisputeState, LedgerAccount, Payment
-from billing.services import notifiers, rails, refund_booking, reversals, undelivered
+from billing.services import (
+    invoice_drafts,
+    notifiers,
+    rails,
+    refund_booking,
+    reversals,
+    undelivered,
+)
 from common import clock
 
 # Where disputed money lies until it is decided, and what no payment of ours covers.
@@ -86,6 +93,7 @@ def record(payment_id: UUID, claim: Claim) -> Dispute:
     closed = claim.state in (DisputeState.WON, DisputeState.LOST)
     dispute.closed_at = (dispute.closed_at or clock.now()) if closed else None
     dispute.save()
+    invoice_drafts.follow(payment)
     if is_new or was != dispute.state:
         notifiers.tell(f"dispute_{dispute.state}", dispute)
     return dispute
@@ -133,6 +141,7 @@ def correct(payment_id: UUID, claim: Claim) -> Dispute:
     closed = claim.state in (DisputeState.WON, DisputeState.LOST)
     dispute.closed_at = (dispute.closed_at or clock.now()) if closed else None
     dispute.save()
+    invoice_drafts.follow(payment)
     return dispute
 
 

@@ -14,6 +14,7 @@ from billing.models import Payment, Refund, RefundState
 from billing.money import share_half_even
 from billing.services import (
     disputes,
+    invoice_drafts,
     notifiers,
     products,
     rails,
@@ -141,6 +142,7 @@ def record(refund_id: UUID, answer: RefundAnswer, *, even_back: bool = False) ->
     )
     if refund.state == RefundState.FAILED:
         disputes.cover(payment)
+    invoice_drafts.follow(payment)
     return refund
 
 

@@ -12,7 +12,7 @@ from pypdf import PdfReader
 
 from billing.errors import LedgerWriteRefused
 from billing.models import Invoice, InvoiceKind
-from billing.services import invoice_pdf, invoices, refunds
+from billing.services import invoice_drafts, invoice_pdf, invoices, refunds
 from billing.services.rails import RefundAnswer
 from common.errors import Conflict
 from tests.billing.fakes import FakeRail, only_rail
@@ -108,7 +108,7 @@ def test_the_file_is_of_the_moment_at_which_it_was_issued() -> None:
 
 def test_a_draft_has_no_file_yet() -> None:
     make_payment()
-    invoices.draft_missing()
+    invoice_drafts.draft_missing()
 
     with pytest.raises(Conflict):
         invoice_pdf.render(Invoice.objects.get())
@@ -131,7 +131,7 @@ def test_numbers_have_no_gap_although_some_are_rolled_back() -> None:
     count, threads = 120, 8
     for _ in range(count):
         make_payment()
-    invoices.draft_missing(count)
+    invoice_drafts.draft_missing(count)
     drafts = list(Invoice.objects.values_list("pk", flat=True))
 
     def number(mine: list[object]) -> None:

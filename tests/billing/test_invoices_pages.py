@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from billing.models import Invoice
-from billing.services import invoices
+from billing.services import invoice_drafts, invoices
 from tests.accounts.factories import PersonClient
 from tests.billing.callers import text_of
 from tests.factories import make_order, make_payment
@@ -42,7 +42,7 @@ def test_each_invoice_is_listed_with_its_file(client: PersonClient) -> None:
 
 def test_a_draft_is_not_shown_before_it_has_its_number(client: PersonClient) -> None:
     make_payment(make_order(customer=client.customer))
-    invoices.draft_missing()
+    invoice_drafts.draft_missing()
     draft = Invoice.objects.get()
 
     assert "Each payment gets an invoice" in text_of(client.get("/billing/invoices"))

@@ -21,6 +21,7 @@ from billing.services import (
     splits,
     subscription_periods,
 )
+from billing.services.rails import RefundAnswer
 from common import clock
 from tests.billing.fakes import only_rail
 from tests.billing.prepaid import bought, rich
@@ -41,8 +42,9 @@ def tell() -> None:
         _disputed()
         _subscribed()
         make_payment(make_order(), subtotal_minor=4_99)  # does not fit: unapplied
-        invoices.issue_due()  # the sales
-        invoices.issue_due()  # what of them went back
+        invoices.issue_due()  # the sales, and what of them went back
+        _taken_back()
+        invoices.issue_due()  # what went back after all
     _snapshots()
     with clock.frozen(LATER):
         found = audit.differences()
@@ -61,6 +63,15 @@ def _sold_and_refunded() -> None:
     ledger.recognise(occurred_at=NOW)
     refund = refunds.request(payment.pk, reason="asked", amount_minor=1_00)
     refunds.send(refund.pk)
+
+
+def _taken_back() -> None:
+    """A refund that fails after its credit note was issued."""
+    payment = make_payment(tax_minor=99)
+    refund = refunds.request(payment.pk, reason="asked", amount_minor=2_00)
+    refunds.record(refund.pk, RefundAnswer("re_back", "succeeded"))
+    invoices.issue_due()
+    refunds.record(refund.pk, RefundAnswer("re_back", "failed", "bounced"))
 
 
 def _held() -> None:

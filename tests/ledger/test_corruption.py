@@ -104,8 +104,12 @@ DAMAGE = {
         UPDATE billing_split SET reversed_creator_minor = reversed_creator_minor + 1""",
     "invoice numbers have no gap": """
         UPDATE billing_invoiceseries SET last_number = last_number + 1""",
-    "invoice says what was paid or went back": """
-        UPDATE billing_invoice SET tax_minor = tax_minor + 1""",
+    "invoice says what was paid": """
+        UPDATE billing_invoice SET tax_minor = tax_minor + 1 WHERE kind = 'invoice'""",
+    "credit notes less reversals are what went back": """
+        DELETE FROM billing_invoice WHERE kind = 'reversal'""",
+    "documents correct the right one": """
+        UPDATE billing_invoice SET tax_minor = tax_minor + 1 WHERE kind = 'reversal'""",
     "periods of a subscription never overlap": """
         UPDATE billing_subscriptionperiod SET ends_at = billed_until_at
         WHERE ends_at < billed_until_at""",
