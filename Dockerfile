@@ -35,11 +35,13 @@ COPY accounts accounts
 COPY billing billing
 COPY billing_project billing_project
 COPY common common
+COPY locale locale
 COPY templates templates
 COPY --from=assets /build/static/dist static/dist
 # The settings ask for services and keys; collecting files uses none of them.
 RUN SANDBOX=1 DATABASE_URL=postgresql:///none REDIS_URL=redis://127.0.0.1 \
         python manage.py collectstatic --noinput --verbosity 0 \
+    && python -m billing_project.messages compile \
     && python -m compileall -q accounts billing billing_project common \
     && install --directory --owner portal --mode 700 var/run
 

@@ -28,24 +28,27 @@ DEPLOY_ENV := env -u DATABASE_URL -u REDIS_URL ENV_FILE= VAR_DIR=var/check SANDB
 
 CSS_SOURCES := $(shell find static/src templates accounts billing common -name '*.css' -o -name '*.html' -o -name 'forms.py' -o -name '*.svg' 2>/dev/null)
 
-CHECKS := check-lint check-format check-types check-imports check-django check-templates \
-	check-migrations check-deploy
+# What the portal reads of the translations in the .po files.
+MESSAGES := $(patsubst %.po,%.mo,$(wildcard locale/*/LC_MESSAGES/django.po))
 
-.PHONY: help run test prove bench check backup restore image format lock assets clean $(CHECKS)
+CHECKS := check-lint check-format check-types check-imports check-django check-templates \
+	check-migrations check-deploy check-messages
+
+.PHONY: help run test prove bench check backup restore image format lock messages assets clean $(CHECKS)
 
 help: ## Say what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-run: $(VENV)/.installed static/dist/app.css ## Run the portal and its sandbox on this machine
+run: $(VENV)/.installed static/dist/app.css $(MESSAGES) ## Run the portal and its sandbox on this machine
 	@exec $(PY) -m billing_project.run
 
-test: $(VENV)/.installed-dev static/dist/app.css ## Run the tests (PYTEST_ARGS="-k name" picks some)
+test: $(VENV)/.installed-dev static/dist/app.css $(MESSAGES) ## Run the tests (PYTEST_ARGS="-k name" picks some)
 	@$(PY) -m pytest $(PYTEST_ARGS)
 
-prove: $(VENV)/.installed-dev static/dist/app.css ## Run the long proofs
+prove: $(VENV)/.installed-dev static/dist/app.css $(MESSAGES) ## Run the long proofs
 	@$(PY) -m pytest -m prove $(PYTEST_ARGS)
 
-bench: $(VENV)/.installed-dev static/dist/app.css ## Measure, print and write var/bench.json
+bench: $(VENV)/.installed-dev static/dist/app.css $(MESSAGES) ## Measure, print and write var/bench.json
 	@$(PY) -m benchmarks
 
 check: $(CHECKS) ## Lint, types, imports, migrations, deployment settings (make -k check: all)
@@ -79,6 +82,9 @@ check-migrations:
 check-deploy:
 	@$(DEPLOY_ENV) $(PY) -W error::UserWarning manage.py check --deploy --fail-level WARNING
 
+check-messages:
+	@$(PY) -m billing_project.messages check
+
 backup: $(VENV)/.installed ## Save the database (FILE=name; docs/runbooks/backup.md)
 	@mkdir -p var/backups
 	@$(PY) manage.py backup $(or $(FILE),var/backups/$(shell date -u +%Y%m%dT%H%M%SZ).backup)
@@ -99,10 +105,13 @@ lock: $(VENV)/.installed-dev ## Compile the pinned requirements from the .in fil
 		$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
 			--custom-compile-command 'make lock' $(LOCK_ARGS) $$name.in -o $$name.txt || exit 1; done
 
-assets: static/dist/app.css ## Build the style sheet
+messages: $(VENV)/.installed ## Bring the translations in line with what the code says
+	@$(PY) -m billing_project.messages extract
+
+assets: static/dist/app.css $(MESSAGES) ## Build the style sheet and compile translations
 
 clean: ## Remove what was installed and built; data under var/ stays
-	@rm -rf $(VENV) node_modules static/dist var/static
+	@rm -rf $(VENV) node_modules static/dist var/static $(MESSAGES)
 
 $(VENV)/.python:
 	@test -n "$(PYTHON)" || { echo "No Python from 3.11 to 3.13 with venv was found; set PYTHON=/path/to/python" >&2; exit 1; }
@@ -133,3 +142,6 @@ static/dist/app.css: node_modules/.installed $(CSS_SOURCES)
 	@mkdir -p var
 	@npm run --silent build >var/build.log 2>&1 || { cat var/build.log >&2; exit 1; }
 	@touch $@
+
+$(MESSAGES): %.mo: %.po | $(VENV)/.installed
+	@$(PY) -m billing_project.messages compile

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from billing_project import embedded
+from billing_project.messages import catalogues
 from billing_project.paths import BASE_DIR, VAR_DIR
 
 TEST_DIR = VAR_DIR / "test"
@@ -59,6 +60,7 @@ def documented_variables() -> list[str]:
 
 def prepare() -> None:
     """Start the services and set what the settings read; forget what a developer has set."""
+    catalogues.compile_all(BASE_DIR)  # make does, too; who calls pytest from a clone has none
     for name in documented_variables():
         os.environ.pop(name, None)
     os.environ |= {
