@@ -1,4 +1,4 @@
-"""PaymentIntents: one payment across its attempts. Made by Checkout; the API reads them."""
+"""PaymentIntents: one payment across its attempts; the API makes them in ``direct_payments``."""
 
 from __future__ import annotations
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+import stripe
+
 from tests.sandbox import plans
 from tests.sandbox.server import API_KEY, Sandbox
 
@@ -35,6 +38,7 @@ def live(sandbox: Sandbox) -> None:
     owner = plans.customer(sandbox)
     _cards(sandbox, owner)
     _setups(sandbox, owner)
+    _charges(sandbox)
     _plans(sandbox, owner)
     _portal(sandbox, owner)
 
@@ -67,6 +71,28 @@ def _setups(sandbox: Sandbox, owner: str) -> None:
     sandbox.control(f"sessions/{session.id}/authenticate", outcome="authorised")
     waiting = api.checkout.sessions.create(params=SETUP)  # type: ignore[arg-type]
     sandbox.control(f"sessions/{waiting.id}/pay", card="4000002760003184")
+
+
+def _charges(sandbox: Sandbox) -> None:
+    """Saved cards are charged, their owner not being there: one pays, one declines."""
+    api = sandbox.api().v1
+    owner = plans.customer(sandbox)
+    for ready in ("pm_card_visa", "pm_card_chargeCustomerFail"):
+        method = api.payment_methods.attach(ready, params={"customer": owner})
+        sent: Any = {
+            "amount": 1000,
+            "currency": "usd",
+            "customer": owner,
+            "payment_method": method.id,
+            "confirm": True,
+            "off_session": True,
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        }
+        if ready == "pm_card_visa":
+            api.payment_intents.create(params=sent)
+            continue
+        with pytest.raises(stripe.CardError):
+            api.payment_intents.create(params=sent)
 
 
 def _plans(sandbox: Sandbox, owner: str) -> None:
