@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from django.db.models import TextChoices
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
 
 from billing import catalogue
 from billing.models import Subscription
@@ -115,7 +117,7 @@ class PlanCard:
     @property
     def limits(self) -> list[tuple[str, str]]:
         """Each limit's name and amount."""
-        return limit_texts(self.plan)
+        return limit_texts(self.plan.limits)
 
     @property
     def features(self) -> list[tuple[str, bool]]:
@@ -161,12 +163,26 @@ def sold_months(ways: Sequence[Way]) -> list[int]:
     return sorted(found)
 
 
-def limit_texts(plan: Plan) -> list[tuple[str, str]]:
+def limit_texts(limits: Mapping[str, int | None]) -> list[tuple[str, str]]:
     """Each limit's name, and its amount as a person writes it."""
-    return [
-        (str(limit.label), "Unlimited" if plan.limits[limit] is None else f"{plan.limits[limit]:,}")
-        for limit in Limit
+    return [(str(limit.label), _amount_text(limits[limit])) for limit in Limit]
+
+
+def _amount_text(amount: int | None) -> str:
+    return _("Unlimited") if amount is None else number_format(amount, force_grouping=True)
+
+
+def comparison(
+    cards: Sequence[PlanCard],
+) -> tuple[list[tuple[str, list[str]]], list[tuple[str, list[bool]]]]:
+    """The plans side by side: limits with their amounts, and features that any of them has."""
+    columns = [card.limits for card in cards]
+    limits = [(row[0][0], [amount for _name, amount in row]) for row in zip(*columns, strict=True)]
+    features = [
+        (str(FEATURE_NAMES[name]), [name in card.plan.features for card in cards])
+        for name in _all_features()
     ]
+    return limits, features
 
 
 def lost(before: Plan, after: Plan) -> list[str]:

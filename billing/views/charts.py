@@ -36,6 +36,11 @@ class Chart:
     height: int = HEIGHT
     bar_width: int = BAR_WIDTH
 
+    @property
+    def last_on(self) -> date | None:
+        """The day of the bar on the right."""
+        return self.bars[-1].on if self.bars else None
+
 
 def bars(days: Sequence[tuple[date, Money]]) -> Chart:
     """A bar for each day; ``highest`` is None when there is nothing to see."""

@@ -8,8 +8,9 @@ from django.views.decorators.http import require_safe
 
 from accounts.http import SignedInRequest, customer_required
 from billing import catalogue, selectors
+from billing.plans import FEATURE_NAMES
 from billing.views.charts import bars
-from billing.views.overviews import overview_of
+from billing.views.overviews import holdings_of, overview_of
 
 RECENT = 5
 
@@ -19,19 +20,22 @@ RECENT = 5
 def dashboard(request: SignedInRequest) -> HttpResponse:
     """Plan, balance, holds, debt, what expires, unapplied money, the month's use, last rows."""
     customer = request.customer
-    wallet = selectors.wallet(customer)
-    month = selectors.this_month(customer, wallet)
-    lots = selectors.lots(customer)
+    holdings = holdings_of(request)
+    month = selectors.this_month(customer, holdings.wallet)
+    lots = selectors.lots_in(holdings.wallet)
+    rights = selectors.entitlements(customer)
     context = {
         "have": overview_of(request),
         "free": catalogue.current().free_plan,
-        "balance": selectors.balance(customer),
-        "other_balances": selectors.other_balances(customer),
+        "balance": holdings.balance,
+        "other_balances": holdings.others,
         "expiring": [lot for lot in lots if lot.expires_at is not None][:RECENT],
         "unapplied": selectors.unapplied(customer),
         "open_orders": selectors.open_orders(customer),
+        "limits": selectors.limit_texts(rights.limits),
+        "features": [FEATURE_NAMES[name] for name in FEATURE_NAMES if rights.allows(name)],
         "month": month,
         "chart": bars([(day.on, day.spent) for day in month.days]),
-        "rows": selectors.statement(wallet, limit=RECENT).rows,
+        "rows": selectors.statement(holdings.wallet, limit=RECENT).rows,
     }
     return render(request, "billing/dashboard.html", context)

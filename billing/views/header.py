@@ -9,12 +9,11 @@ from typing import Any, cast
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from accounts.http import SignedInRequest
+from accounts.http import PortalRequest, SignedInRequest
 from accounts.models import Customer, User
-from accounts.selectors import memberships
-from billing import catalogue, selectors
+from billing import catalogue
 from billing.money import Money
-from billing.views.overviews import overview_of
+from billing.views.overviews import holdings_of, overview_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +40,15 @@ def header(request: HttpRequest) -> dict[str, Any]:
 def _header(request: HttpRequest) -> Header:
     if not isinstance(request.user, User):
         return Header("")
-    acting = cast("SignedInRequest", request)
-    if not acting.membership:
+    customer = cast("PortalRequest", request).customer
+    if not customer:
         return Header(request.user.get_short_name())
-    current = overview_of(acting).current
+    current = overview_of(cast("SignedInRequest", request)).current
     plan_name = current.plan_name if current else catalogue.current().free_plan.name
-    others = [row.customer for row in memberships(request.user)]
+    others = [row.customer for row in acting.memberships if row.customer != acting.customer]
     return Header(
-        str(acting.customer),
+        str(customer),
         plan_name,
-        selectors.credit_balance(acting.customer),
-        [customer for customer in others if customer != acting.customer],
+        holdings_of(acting).balance.spendable,
+        sorted(others, key=lambda customer: (customer.kind, customer.name.casefold(), customer.pk)),
     )

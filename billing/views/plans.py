@@ -44,8 +44,11 @@ def _page(request: SignedInRequest, refusal: BillingError | None = None) -> Http
     sold = selectors.sold_months(rails.available())
     months = _months(request, sold)
     cards = plan_menu.cards(have, months=months)
+    compared_limits, compared_features = selectors.comparison(cards)
     context = {
         "have": have,
+        "compared_limits": compared_limits,
+        "compared_features": compared_features,
         "cards": cards,
         "months": months,
         "switch": [one for one in MONTHS.items() if one[1] in sold] if len(sold) > 1 else [],
