@@ -40,14 +40,14 @@ def header(request: HttpRequest) -> dict[str, Any]:
 def _header(request: HttpRequest) -> Header:
     if not isinstance(request.user, User):
         return Header("")
-    customer = cast("PortalRequest", request).customer
-    if not customer:
+    if not cast("PortalRequest", request).customer:
         return Header(request.user.get_short_name())
-    current = overview_of(cast("SignedInRequest", request)).current
+    acting = cast("SignedInRequest", request)
+    current = overview_of(acting).current
     plan_name = current.plan_name if current else catalogue.current().free_plan.name
     others = [row.customer for row in acting.memberships if row.customer != acting.customer]
     return Header(
-        str(customer),
+        str(acting.customer),
         plan_name,
         holdings_of(acting).balance.spendable,
         sorted(others, key=lambda customer: (customer.kind, customer.name.casefold(), customer.pk)),
