@@ -1,6 +1,6 @@
 """What a view may rely on once somebody is signed in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Concatenate, ParamSpec, cast
 
@@ -41,6 +41,8 @@ class SignedInRequest(HttpRequest):
     user: User
     customer: Customer
     membership: Membership
+    # All of the user's, the current one first.
+    memberships: Sequence[Membership]
     htmx: HtmxDetails
 
 

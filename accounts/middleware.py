@@ -17,6 +17,7 @@ class CustomerMiddleware:
     """Gives every request a lazy ``customer`` and ``membership``: one query, when first looked at.
 
     Both are false (``if not request.customer``) for staff without a customer and the signed out.
+    ``memberships`` are all of the user's, the current one first: the same query.
     A program's key overrides ``customer`` (``accounts.authentication``).
     """
 
@@ -25,13 +26,17 @@ class CustomerMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         @cache
+        def memberships() -> list[Membership]:
+            return selectors.acting_memberships(request.user, chosen_id=_chosen_id(request))
+
         def membership() -> Membership | None:
-            return selectors.current_membership(request.user, chosen_id=_chosen_id(request))
+            return next(iter(memberships()), None)
 
         def customer() -> Customer | None:
             found = membership()
             return found.customer if found else None
 
+        request.memberships = SimpleLazyObject(memberships)  # type: ignore[attr-defined]
         request.membership = SimpleLazyObject(membership)  # type: ignore[attr-defined]
         request.customer = SimpleLazyObject(customer)  # type: ignore[attr-defined]
         return self.get_response(request)

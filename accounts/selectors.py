@@ -15,15 +15,14 @@ def current_membership(
 
     One query, the customer loaded. None for staff without a customer and for the signed out.
     """
-    if not isinstance(user, User):
-        return None
-    return (
-        Membership.objects.filter(user=user)
-        .select_related("customer")
-        .annotate(rank=_rank(chosen_id))
-        .order_by("rank", "customer_id")
-        .first()
-    )
+    return _ranked(user, chosen_id).first() if isinstance(user, User) else None
+
+
+def acting_memberships(
+    user: User | AnonymousUser, *, chosen_id: uuid.UUID | None = None
+) -> list[Membership]:
+    """All for whom the user may act, the current one (see above) first. One query."""
+    return list(_ranked(user, chosen_id)) if isinstance(user, User) else []
 
 
 def current_customer(
@@ -37,7 +36,7 @@ def current_customer(
 def memberships(user: User) -> QuerySet[Membership]:
     """Everything the user may act for, the personal customer first, customers loaded."""
     return (
-        Membership.objects.filter(user=user)
+        Membership.objects.filter(user=user, customer__closed_at=None)
         .select_related("customer")
         .order_by("customer__kind", "customer__name", "customer_id")
     )
@@ -59,6 +58,15 @@ def personal_customer(user: User) -> Customer | None:
 def api_keys(customer: Customer) -> QuerySet[ApiKey]:
     """The customer's keys, newest first, revoked ones included, their makers loaded."""
     return ApiKey.objects.filter(customer=customer).select_related("created_by").order_by("-id")
+
+
+def _ranked(user: User, chosen_id: uuid.UUID | None) -> QuerySet[Membership]:
+    return (
+        Membership.objects.filter(user=user, customer__closed_at=None)
+        .select_related("customer")
+        .annotate(rank=_rank(chosen_id))
+        .order_by("rank", "customer_id")
+    )
 
 
 def _rank(chosen_id: uuid.UUID | None) -> Case:

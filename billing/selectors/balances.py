@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import BigIntegerField, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from accounts.models import Customer
 from billing.models import LedgerAccount, Lot
@@ -13,6 +16,7 @@ from billing.money import CREDIT, Asset, Money, asset
 from common import clock
 
 EXPIRES_SOON = timedelta(days=7)
+_ROLES = ("wallet", "debt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,19 @@ class Balance:
     spendable: Money
     held: Money
     debt: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """All that a customer has: credits with the wallet they are in, and what is spendable besides.
+
+    ``wallet`` is None until credits were put into it; ``others`` are the other units, by unit,
+    without those that are empty.
+    """
+
+    wallet: LedgerAccount | None
+    balance: Balance
+    others: Sequence[Money]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +62,23 @@ def wallet(customer: Customer, unit: Asset = CREDIT) -> LedgerAccount | None:
 
 
 def balance(customer: Customer, unit: Asset = CREDIT) -> Balance:
-    """What is spendable now (from lots that have not expired), held and owed. Two queries."""
-    by_role = {account.role: account for account in _accounts(customer, unit)}
-    purse, debt = by_role.get("wallet"), by_role.get("debt")
-    free_minor = 0
-    if purse is not None:
-        free = F("remaining_minor") - F("held_minor")
-        free_minor = _spendable(purse).aggregate(total=Sum(free))["total"] or 0
-    return Balance(
-        spendable=Money(free_minor, unit),
-        held=Money((purse.held_minor or 0) if purse else 0, unit),
-        debt=Money(-(debt.balance_minor or 0) if debt else 0, unit),
+    """What is spendable now (from lots that have not expired), held and owed. One query."""
+    return _balance(_with_free(_accounts(customer, unit)), unit)
+
+
+def holdings(customer: Customer) -> Holdings:
+    """What the customer has of every unit. One query."""
+    accounts = list(
+        _with_free(LedgerAccount.objects.filter(owner=customer, role__in=_ROLES)).order_by("asset")
     )
+    credits_only = [account for account in accounts if account.asset == CREDIT.code]
+    others = [
+        Money(account.free_minor, asset(account.asset))
+        for account in accounts
+        if account.asset != CREDIT.code and account.role == "wallet" and account.free_minor
+    ]
+    wallets = [account for account in credits_only if account.role == "wallet"]
+    return Holdings(wallets[0] if wallets else None, _balance(credits_only, CREDIT), others)
 
 
 def credit_balance(customer: Customer) -> Money:
@@ -79,10 +101,14 @@ def other_balances(customer: Customer) -> list[Money]:
 
 def lots(customer: Customer, unit: Asset = CREDIT) -> list[LotRow]:
     """The lots that are spent next, first to burn first; without those that have expired."""
-    now = clock.now()
-    purse = wallet(customer, unit)
+    return lots_in(wallet(customer, unit))
+
+
+def lots_in(purse: LedgerAccount | None) -> list[LotRow]:
+    """The same of a wallet that was read already. One query."""
     if purse is None:
         return []
+    now, unit = clock.now(), purse.unit
     burning = (
         _spendable(purse)
         .select_related("transfer")
@@ -92,8 +118,29 @@ def lots(customer: Customer, unit: Asset = CREDIT) -> list[LotRow]:
 
 
 def _accounts(customer: Customer, unit: Asset) -> QuerySet[LedgerAccount]:
-    return LedgerAccount.objects.filter(
-        owner=customer, role__in=["wallet", "debt"], asset=unit.code
+    return LedgerAccount.objects.filter(owner=customer, role__in=_ROLES, asset=unit.code)
+
+
+def _with_free(accounts: QuerySet[LedgerAccount]) -> QuerySet[Any]:
+    """Each with ``free_minor``: what of its lots is neither held nor expired."""
+    free = (
+        _unexpired(Lot.objects.filter(account=OuterRef("pk")))
+        .order_by()
+        .values("account")
+        .annotate(total=Sum(F("remaining_minor") - F("held_minor")))
+        .values("total")
+    )
+    return accounts.annotate(free_minor=Coalesce(Subquery(free), 0, output_field=BigIntegerField()))
+
+
+def _balance(accounts: Iterable[Any], unit: Asset) -> Balance:
+    """What is told of a wallet and a debt of one unit; either may be missing."""
+    by_role = {account.role: account for account in accounts}
+    purse, debt = by_role.get("wallet"), by_role.get("debt")
+    return Balance(
+        spendable=Money(purse.free_minor if purse else 0, unit),
+        held=Money((purse.held_minor or 0) if purse else 0, unit),
+        debt=Money(-(debt.balance_minor or 0) if debt else 0, unit),
     )
 
 

@@ -9,11 +9,13 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from accounts.http import PortalRequest, SignedInRequest
-from billing.selectors import Overview, Phase
+from billing import selectors
+from billing.selectors import Holdings, Overview, Phase
 from billing.services import plan_menu
 
 PAGES = "/billing/"
 _KEY = "_subscription_overview"
+_HOLDINGS = "_holdings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,15 @@ def overview_of(request: SignedInRequest) -> Overview:
     if known is None:
         known = plan_menu.overview(request.customer)
         setattr(request, _KEY, known)
+    return known
+
+
+def holdings_of(request: SignedInRequest) -> Holdings:
+    """What the customer has, read the first time it is asked: not for views that change it."""
+    known: Holdings | None = getattr(request, _HOLDINGS, None)
+    if known is None:
+        known = selectors.holdings(request.customer)
+        setattr(request, _HOLDINGS, known)
     return known
 
 

@@ -89,13 +89,13 @@ def test_debt_is_shown_as_what_is_owed() -> None:
     assert (balance.spendable, balance.debt) == (NOTHING, of_credits(50))
 
 
-def test_a_balance_takes_two_queries(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_a_balance_takes_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     wallet = make_wallet(credits_minor=1)
     for number in range(10):
         bonus(wallet, 1, f"lot{number}")
     customer = owner_of(wallet)
 
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         selectors.balance(customer)
 
 
@@ -258,14 +258,14 @@ def test_a_made_up_cursor_is_refused(cursor: str) -> None:
         selectors.purchases(make_customer(), limit=1, cursor=cursor)
 
 
-def test_purchases_take_four_queries_however_many(
+def test_purchases_take_three_queries_however_many(
     rail: FakeRail, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     customer = make_customer()
     for _ in range(5):
         make_payment(make_order(customer=customer))
 
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(3):
         rows, _ = selectors.purchases(customer, limit=50)
         assert all(row.payment for row in rows)
 
