@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.utils.translation import get_language
+
 
 @dataclass(frozen=True, slots=True)
 class Asset:
@@ -47,6 +49,22 @@ def asset(code: str) -> Asset:
         raise KeyError(f"{code!r} is not a declared asset: {', '.join(ASSETS)}") from None
 
 
+# A Russian noun after 1, after 2 (and after a fraction), after 5.
+_RUSSIAN_NOUNS: dict[str, tuple[str, str, str]] = {
+    "CREDIT": ("кредит", "кредита", "кредитов"),
+    "XTR": ("звезда", "звезды", "звёзд"),
+    "STAR": ("звезда на балансе", "звезды на балансе", "звёзд на балансе"),
+}
+_RUSSIAN_MARKS = {ord(","): "\N{NO-BREAK SPACE}", ord("."): ","}
+
+
+def _russian_form(count: int) -> int:
+    """Which of the three: 1, 21 and 101 are alike, so are 2 to 4, and 11 to 14 are like 5."""
+    if count % 10 == 1 and count % 100 != 11:
+        return 0
+    return 1 if 2 <= count % 10 <= 4 and not 12 <= count % 100 <= 14 else 2
+
+
 @dataclass(frozen=True, slots=True)
 class Money:
     """``amount_minor`` smallest units of ``asset``; amounts of different assets never mix."""
@@ -73,17 +91,32 @@ class Money:
         return self.amount_minor != 0
 
     def __str__(self) -> str:
+        """As the active language writes it: ``$1,250.00``, in Russian ``1 250,00 $``."""
+        if get_language() == "ru":
+            return self._in_russian()
         sign = "-" if self.amount_minor < 0 else ""
         return f"{sign}{self.asset.prefix}{self.plain(grouped=True)}{self.asset.suffix}"
 
     def plain(self, *, grouped: bool = False) -> str:
-        """The magnitude as a person writes it, without sign, symbol or idle zeros of credits."""
+        """The magnitude as English and machines have it: no sign, symbol, idle zeros of credits."""
         whole, part = divmod(abs(self.amount_minor), self.asset.unit_minor)
         text = f"{whole:,}" if grouped else str(whole)
         decimals = f"{part:0{self.asset.exponent}d}" if self.asset.exponent else ""
         if self.asset.exponent > 2:
             decimals = decimals.rstrip("0")
         return f"{text}.{decimals}" if decimals else text
+
+    def _in_russian(self) -> str:
+        """Symbol and noun come last, nothing breaks the line, and a noun agrees with its number."""
+        sign = "\N{MINUS SIGN}" if self.amount_minor < 0 else ""
+        number = self.plain(grouped=True).translate(_RUSSIAN_MARKS)
+        forms = _RUSSIAN_NOUNS.get(self.asset.code)
+        if forms is None:
+            unit = (self.asset.prefix or self.asset.suffix).strip()
+        else:
+            whole, part = divmod(abs(self.amount_minor), self.asset.unit_minor)
+            unit = forms[1] if part else forms[_russian_form(whole)]
+        return f"{sign}{number}\N{NO-BREAK SPACE}{unit}"
 
     def _same(self, other: Money) -> int:
         if other.asset != self.asset:
