@@ -1,6 +1,14 @@
 """What an API key may do: a registry that every app adds its own scopes to."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +19,7 @@ class Scope:
     """
 
     name: str
-    title: str
+    title: StrOrPromise
     pays: bool = False
 
     def __str__(self) -> str:
@@ -21,7 +29,7 @@ class Scope:
 _REGISTRY: dict[str, Scope] = {}
 
 
-def register(name: str, title: str, *, pays: bool = False) -> Scope:
+def register(name: str, title: StrOrPromise, *, pays: bool = False) -> Scope:
     """Add a scope (``noun:verb``) that keys can be given; each name once."""
     scope = Scope(name, title, pays)
     if _REGISTRY.setdefault(name, scope) != scope:
@@ -39,11 +47,11 @@ def find(name: str) -> Scope | None:
     return _REGISTRY.get(name)
 
 
-CREDITS_READ = register("credits:read", "See balance, history and transactions")
-CREDITS_PURCHASE = register("credits:purchase", "Start purchases of credits", pays=True)
-SUBSCRIPTION_READ = register("subscription:read", "See plans and the subscription")
+CREDITS_READ = register("credits:read", _("See balance, history and transactions"))
+CREDITS_PURCHASE = register("credits:purchase", _("Start purchases of credits"), pays=True)
+SUBSCRIPTION_READ = register("subscription:read", _("See plans and the subscription"))
 SUBSCRIPTION_WRITE = register(
-    "subscription:write", "Subscribe, change the plan and cancel", pays=True
+    "subscription:write", _("Subscribe, change the plan and cancel"), pays=True
 )
-QUOTA_WRITE = register("quota:write", "Reserve, capture and release quota", pays=True)
-USAGE_WRITE = register("usage:write", "Report usage", pays=True)
+QUOTA_WRITE = register("quota:write", _("Reserve, capture and release quota"), pays=True)
+USAGE_WRITE = register("usage:write", _("Report usage"), pays=True)

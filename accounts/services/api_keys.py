@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts import scopes
 from accounts.models import ApiKey, Customer, User
@@ -55,12 +57,19 @@ def create(
     granted = _checked_scopes(scope_names)
     name = name.strip()
     if not name:
-        raise InvalidInput(fields={"name": ["Give the key a name."]})
+        raise InvalidInput(fields={"name": [_("Give the key a name.")]})
     if expires_at is not None and expires_at <= clock.now():
-        raise InvalidInput(fields={"expires_at": ["This moment has passed."]})
+        raise InvalidInput(fields={"expires_at": [_("This moment has passed.")]})
     Customer.objects.select_for_update().get(pk=customer.pk)  # the limit holds in a race, too
     if _live(customer).count() >= MAX_LIVE_KEYS:
-        raise Conflict(f"There can be {MAX_LIVE_KEYS} keys at a time. Revoke one first.")
+        raise Conflict(
+            ngettext(
+                "There can be %(count)s key at a time. Revoke it first.",
+                "There can be %(count)s keys at a time. Revoke one first.",
+                MAX_LIVE_KEYS,
+            )
+            % {"count": MAX_LIVE_KEYS}
+        )
     prefix, secret = _new_secret()
     api_key = ApiKey.objects.create(
         customer=customer,
@@ -115,7 +124,7 @@ def _checked_scopes(names: Iterable[str]) -> list[str]:
     if unknown:
         raise InvalidInput(fields={"scopes": [f"Unknown: {', '.join(unknown)}."]})
     if not wanted:
-        raise InvalidInput(fields={"scopes": ["Choose at least one."]})
+        raise InvalidInput(fields={"scopes": [_("Choose at least one.")]})
     return [scope.name for scope in scopes.known() if scope.name in wanted]
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -57,7 +58,7 @@ def revoke(request: SignedInRequest, key_id: UUID) -> HttpResponse:
     if request.method != "POST":
         return render(request, "accounts/api_key_revoke.html", {"api_key": api_key})
     if api_keys.revoke(api_key):
-        messages.success(request, f"The key “{api_key.name}” no longer works.")
+        messages.success(request, _("The key “%(name)s” no longer works.") % {"name": api_key.name})
     return redirect("accounts:api_keys")
 
 
