@@ -131,8 +131,8 @@ class BillingDetailsForm(forms.ModelForm):  # type: ignore[type-arg]
             "address": forms.Textarea(attrs={"rows": 3, "autocomplete": "street-address"}),
         }
         help_texts = {
-            "address": _(_("Shown on your invoices; those that are issued stay as they are.")),
-            "email": _(_("Receipts go here. It does not change how you log in.")),
+            "address": _("Shown on your invoices; those that are issued stay as they are."),
+            "email": _("Receipts go here. It does not change how you log in."),
             "tax_id": _("E.g. your VAT number with the letters of its country."),
         }
 
