@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from billing_project.operations import views as operations
+from billing_project.styleguide import styleguide
 
 
 def favicon(_request: HttpRequest) -> HttpResponseRedirect:
@@ -34,6 +35,9 @@ urlpatterns = [
 
 if settings.STRIPE_SECRET_KEY:  # else the card rail is off
     urlpatterns.append(path("api/", include("billing.rails.card.urls")))
+
+if settings.DEBUG:  # for builders
+    urlpatterns.append(path("styleguide", styleguide, name="styleguide"))
 
 handler400 = "common.views.bad_request"
 handler403 = "common.views.forbidden"
