@@ -13,7 +13,10 @@ class BillingConfig(AppConfig):
     def ready(self) -> None:
         """Load what registers itself: products, rails, checks, tasks."""
         from billing import checks, installed_sql, rails, services  # noqa: F401
+        from billing.views import upgrades
 
         post_migrate.connect(installed_sql.install_after_migrate, sender=self)
         services.register_products()
         rails.register_rails()
+        upgrades.register_pages()
+        services.register_letters()

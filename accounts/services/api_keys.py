@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 
 from accounts import scopes
 from accounts.models import ApiKey, Customer, User
-from common import clock
+from common import clock, notifiers
 from common.errors import Conflict, InvalidInput
 
 MAX_LIVE_KEYS = 25
@@ -80,6 +80,7 @@ def create(
         scopes=granted,
         expires_at=expires_at,
     )
+    notifiers.tell("api_key_created", api_key)
     return NewKey(api_key, secret)
 
 

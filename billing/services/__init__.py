@@ -4,3 +4,13 @@
 def register_products() -> None:
     """Load the modules that register what they deliver."""
     from billing.services import credit_packs, plans  # noqa: F401
+
+
+def register_letters() -> None:
+    """Load the modules that write e-mails, and the notifier that asks for them."""
+    from billing.services import (  # noqa: F401
+        email_news,
+        letters_accounts,
+        letters_payments,
+        letters_plans,
+    )

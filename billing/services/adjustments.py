@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
+
+from django.db import transaction
 
 from accounts.models import Customer
 from billing import ledger
 from billing.models import Code, StaffAction
 from billing.money import Money
-from billing.services import staff
+from billing.services import notifiers, staff
 from billing.services.staff import Act, Detail, Note
 from common import clock
 from common.errors import Conflict, InvalidInput
@@ -17,6 +20,16 @@ from common.errors import Conflict, InvalidInput
 TAKEN = "adjusted"
 
 
+@dataclass(frozen=True, slots=True)
+class Adjusted:
+    """What was done, for those who tell the customer; ``amount`` is negative if it was taken."""
+
+    action: StaffAction
+    customer: Customer
+    amount: Money
+
+
+@transaction.atomic
 def grant(
     note: Note,
     customer: Customer,
@@ -48,7 +61,7 @@ def grant(
         )
         return {}
 
-    return staff.once(
+    action = staff.once(
         note,
         Act.GRANT_CREDITS,
         subject=f"customer:{customer.pk}",
@@ -60,8 +73,11 @@ def grant(
         },
         do=do,
     )
+    notifiers.tell("credits_adjusted", Adjusted(action, customer, amount))
+    return action
 
 
+@transaction.atomic
 def take(note: Note, customer: Customer, amount: Money, *, may_owe: bool) -> StaffAction:
     """Take units out of the customer's wallet, once per key of the note.
 
@@ -84,7 +100,7 @@ def take(note: Note, customer: Customer, amount: Money, *, may_owe: bool) -> Sta
             raise Conflict(f"There is less in this wallet: {amount - owed} could be taken.")
         return {"owed": str(owed)}
 
-    return staff.once(
+    action = staff.once(
         note,
         Act.TAKE_CREDITS,
         subject=f"customer:{customer.pk}",
@@ -92,3 +108,5 @@ def take(note: Note, customer: Customer, amount: Money, *, may_owe: bool) -> Sta
         asked={"amount": str(amount), "may_owe": may_owe},
         do=do,
     )
+    notifiers.tell("credits_adjusted", Adjusted(action, customer, -amount))
+    return action

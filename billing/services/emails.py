@@ -24,13 +24,13 @@ invitation                                 team, inviter, role, url (absolute or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from accounts.models import Customer
-from billing.models import Email, EmailKind
+from billing.models import Email, EmailKind, EmailState
 from common import clock, doorbell
 
 SEND_TASK = "billing.send_email"
@@ -53,6 +53,10 @@ MUST_BE_SENT = frozenset(
     }
 )
 
+# They bring the invoice of their payment along, and wait a moment for it saying this.
+BRING_INVOICES = (EmailKind.RECEIPT, EmailKind.AUTO_TOP_UP_CHARGED)
+WAITS_FOR_INVOICE = "Its invoice has no number yet."
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -71,15 +75,13 @@ def queue(
     context: Mapping[str, Any] | None = None,
     to: str = "",
     language: str = "",
-    ring: bool = True,
 ) -> bool:
     """Have one e-mail sent after this transaction, once per key; False if that key was used.
 
     ``key`` names the cause (``receipt:<payment id>``). ``context`` holds ids, as text, of what the
     kind tells of; what they mean is read when it is sent. It goes to the customer's billing address
     in the customer's language unless ``to`` and ``language`` say otherwise. What the customer has
-    muted is dropped when its turn comes. Many at once leave the bell alone (``ring``): the sweep
-    sends them.
+    muted is dropped when its turn comes.
     """
     customer_id = customer if isinstance(customer, UUID) else customer.pk
     email = Email(
@@ -93,9 +95,16 @@ def queue(
     )
     Email.objects.bulk_create([email], ignore_conflicts=True)
     is_new = Email.objects.filter(pk=email.pk).exists()
-    if is_new and ring:
+    if is_new:
         doorbell.ring(SEND_TASK, str(email.pk))
     return is_new
+
+
+def queue_many(found: Sequence[Email]) -> None:
+    """Have many e-mails sent, those whose key was not used before; the sweep sends them."""
+    for email in found:
+        email.next_try_at = clock.now()
+    Email.objects.bulk_create(found, ignore_conflicts=True)
 
 
 def choices() -> list[Choice]:
@@ -107,3 +116,20 @@ def choices() -> list[Choice]:
 def is_muted(customer: Customer, kind: str) -> bool:
     """Whether this customer does not want that kind, and may do without it."""
     return kind in customer.muted_emails and kind not in MUST_BE_SENT
+
+
+def send_again(email_id: UUID) -> None:
+    """Have an e-mail sent once more, whatever became of it, with what is so now."""
+    Email.objects.filter(pk=email_id).update(
+        state=EmailState.WAITING, attempts=0, next_try_at=clock.now(), last_error=""
+    )
+    doorbell.ring(SEND_TASK, str(email_id))
+
+
+def forget(customer: Customer) -> None:
+    """Keep no address of a customer who leaves; what still waits is sent to nobody."""
+    theirs = Email.objects.filter(customer=customer)
+    theirs.filter(state=EmailState.WAITING).update(
+        state=EmailState.DROPPED, next_try_at=None, last_error="The customer has left."
+    )
+    theirs.update(to_address="", sent_to="", subject="", context={})

@@ -14,8 +14,8 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import Customer
-from billing.models import EmailKind, Invoice, InvoiceKind, InvoiceSeries
-from billing.services import emails, invoice_drafts
+from billing.models import Invoice, InvoiceKind, InvoiceSeries
+from billing.services import invoice_drafts, notifiers
 from common import clock
 
 logger = logging.getLogger(__name__)
@@ -73,13 +73,7 @@ def issue(invoice_id: UUID) -> bool:
     invoice.seller = seller()
     invoice.buyer = buyer(invoice.customer)
     invoice.save(update_fields=["series", "number", "issued_at", "language", "seller", "buyer"])
-    # An invoice mostly comes with its receipt instead; see services/letters_payments.py.
-    emails.queue(
-        kind=EmailKind.INVOICE,
-        customer=invoice.customer,
-        key=f"invoice:{invoice.pk}",
-        context={"invoice": str(invoice.pk)},
-    )
+    notifiers.tell("invoice_issued", invoice)
     return True
 
 

@@ -9,7 +9,7 @@ from django.db import transaction
 from billing import ledger
 from billing.errors import IdempotencyMismatch
 from billing.models import Code, Payment
-from billing.services import closing, matching, rails, unapplied
+from billing.services import closing, matching, notifiers, rails, unapplied
 from billing.services.charges import Charge
 
 
@@ -36,6 +36,7 @@ def settle(charge: Charge) -> Payment:
         closing.close_with(
             payment, match.order, source=clearing, discount_minor=charge.discount_minor
         )
+    notifiers.tell("payment_settled", payment)
     return payment
 
 

@@ -13,7 +13,8 @@ Result = TypeVar("Result")
 def rehearse(act: Callable[[], Result]) -> Result:
     """What ``act`` returns; nothing it wrote stays, and nobody is rung or told.
 
-    Doorbells and notifiers wait for a commit that never comes. The act must call no provider.
+    Doorbells wait for a commit that never comes, and what notifiers wrote is taken back too. The
+    act must call no provider.
     """
     with transaction.atomic():
         result = act()

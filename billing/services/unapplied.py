@@ -10,7 +10,7 @@ from django.db import transaction
 from accounts.models import Customer
 from billing import catalogue, ledger
 from billing.models import Code, LedgerAccount, Order, Payment
-from billing.services import closing, credit_packs, rails
+from billing.services import closing, credit_packs, notifiers, rails
 from common.errors import Conflict
 
 ROLE = "unapplied"
@@ -74,6 +74,7 @@ def assign(payment_id: UUID, customer: Customer) -> Payment:
         source, account(payment), payment.amount_minor, Code.APPLY, f"payment:{payment.pk}:payer"
     )
     ledger.post([leg], group=f"payment:{payment.pk}", occurred_at=payment.occurred_at)
+    notifiers.tell("payment_settled", payment)
     return payment
 
 
