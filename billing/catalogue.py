@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from billing import plans
 from billing.money import CREDIT, USD, XTR, Asset, Money, share_floor
@@ -20,13 +23,21 @@ from common.errors import InvalidInput
 
 @dataclass(frozen=True, slots=True)
 class CreditPack:
-    """Credits for money. ``expires_days`` None: they do not expire."""
+    """Credits for money. ``expires_days`` None: they do not expire.
+
+    ``name`` is what an order of it is called, whoever reads it.
+    """
 
     slug: str
     name: str
     credits: Money
     prices: tuple[Money, ...]
     expires_days: int | None = None
+
+    @property
+    def title(self) -> str:
+        """The name in the active language; one that is just the amount is written as amounts are."""
+        return _(self.name) if self.name.endswith("pack") else str(self.credits)
 
     def price_in(self, asset: Asset) -> Money | None:
         """Its price in that asset, or None when it is not sold for it."""
@@ -61,7 +72,9 @@ class Catalogue:
                 return plan
         known = ", ".join(plan.slug for plan in self.plans)
         raise InvalidInput(
-            "There is no such plan.", code="unknown_plan", fields={"plan": [f"One of: {known}"]}
+            _("There is no such plan."),
+            code="unknown_plan",
+            fields={"plan": [_("One of: %(names)s") % {"names": known}]},
         )
 
     def has_plan(self, slug: str) -> bool:
@@ -80,9 +93,9 @@ class Catalogue:
             price = self.credits_for(dollars, slug=slug).credits if dollars else None
         if price is None:
             raise InvalidInput(
-                "This plan is not sold that way.",
+                _("This plan is not sold that way."),
                 code="not_sold_that_way",
-                fields={"interval": ["This plan is not sold for that interval or way to pay."]},
+                fields={"interval": [_("This plan is not sold for that interval or way to pay.")]},
             )
         return Offer(plan, Interval(interval), price)
 
@@ -103,18 +116,19 @@ class Catalogue:
                 return pack
         known = ", ".join(pack.slug for pack in self.credit_packs)
         raise InvalidInput(
-            "There is no such package.",
+            _("There is no such package."),
             code="unknown_package",
-            fields={"package": [f"One of: {known}"]},
+            fields={"package": [_("One of: %(names)s") % {"names": known}]},
         )
 
     def custom_credit_pack(self, price: Money) -> CreditPack:
         """Credits for an amount of the buyer's choice. Raises InvalidInput outside the limits."""
         if price.asset != self.custom_min.asset or not self.custom_min <= price <= self.custom_max:
+            limits = {"least": self.custom_min, "most": self.custom_max}
             raise InvalidInput(
-                f"Choose an amount from {self.custom_min} to {self.custom_max}.",
+                _("Choose an amount from %(least)s to %(most)s.") % limits,
                 code="amount_out_of_range",
-                fields={"amount_minor": [f"From {self.custom_min} to {self.custom_max}."]},
+                fields={"amount_minor": [_("From %(least)s to %(most)s.") % limits]},
             )
         return self.credits_for(price, slug="custom")
 
@@ -128,7 +142,9 @@ class Catalogue:
             ),
             CREDIT,
         )
-        return CreditPack(slug, str(amount), amount, (price,), self.credits_expire_days)
+        with translation.override(settings.LANGUAGE_CODE):
+            name = str(amount)
+        return CreditPack(slug, name, amount, (price,), self.credits_expire_days)
 
     def has_rate(self, asset: Asset) -> bool:
         """Whether money of that asset has a price in credits."""
@@ -140,9 +156,9 @@ class Catalogue:
 
 # slug, name, credits, price, and the variables' stem
 _PACKS = (
-    ("small", "Small credit pack", 2_500, Money(5_00, USD), "CREDITS_SMALL"),
-    ("medium", "Medium credit pack", 5_000, Money(10_00, USD), "CREDITS_MEDIUM"),
-    ("large", "Large credit pack", 25_000, Money(50_00, USD), "CREDITS_LARGE"),
+    ("small", gettext_noop("Small credit pack"), 2_500, Money(5_00, USD), "CREDITS_SMALL"),
+    ("medium", gettext_noop("Medium credit pack"), 5_000, Money(10_00, USD), "CREDITS_MEDIUM"),
+    ("large", gettext_noop("Large credit pack"), 25_000, Money(50_00, USD), "CREDITS_LARGE"),
     ("pkg_100", "100 credits", 100, Money(10, XTR), "CREDITS_PKG_100"),
     ("pkg_250", "250 credits", 250, Money(25, XTR), "CREDITS_PKG_250"),
     ("pkg_500", "500 credits", 500, Money(50, XTR), "CREDITS_PKG_500"),

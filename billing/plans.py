@@ -5,19 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.db.models import TextChoices
+from django.utils import translation
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from billing.money import CREDIT, USD, XTR, Asset, Money
 from billing.variables import Reader
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 
 class Interval(TextChoices):
     """How long one payment lasts, shortest first."""
 
-    DAYS_30 = "30d", "30 days"
-    MONTH = "month", "month"
-    YEAR = "year", "year"
+    DAYS_30 = "30d", pgettext_lazy("per", "30 days")
+    MONTH = "month", pgettext_lazy("per", "month")
+    YEAR = "year", pgettext_lazy("per", "year")
 
 
 # How intervals compare: a change to a longer one may begin now, one to a shorter one waits.
@@ -27,10 +35,10 @@ LENGTH_MONTHS = {Interval.DAYS_30: 1, Interval.MONTH: 1, Interval.YEAR: 12}
 class Limit(TextChoices):
     """What a plan counts. Requests and tokens are per month of the anchor."""
 
-    REQUESTS = "requests", "Requests a month"
-    TOKENS = "tokens", "Tokens a month"
-    PROJECTS = "projects", "Projects"
-    DEPLOYS = "deploys", "Deployments"
+    REQUESTS = "requests", _("Requests a month")
+    TOKENS = "tokens", _("Tokens a month")
+    PROJECTS = "projects", _("Projects")
+    DEPLOYS = "deploys", _("Deployments")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +80,24 @@ class Offer:
 
     @property
     def name(self) -> str:
-        """What an order is called, e.g. ``Premium, per year``."""
-        return f"{self.plan.name}, per {self.interval.label}"
+        """What an order of it is called, whoever reads it: ``Premium, per year``."""
+        with translation.override(settings.LANGUAGE_CODE):
+            return self.title
+
+    @property
+    def title(self) -> str:
+        """The same in the active language."""
+        return offer_title(self.plan.name, self.interval)
+
+
+def offer_title(plan_name: str, interval: Interval) -> str:
+    """A plan with how long one payment of it lasts, in the active language."""
+    return gettext("%(plan)s, per %(interval)s") % {"plan": plan_name, "interval": interval.label}
+
+
+def change_title(title: str) -> str:
+    """What paying for the change to an offer is called, in the active language."""
+    return gettext("Change to %(offer)s") % {"offer": title}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +159,19 @@ CATALOGUES: dict[str, tuple[_Default, ...]] = {
 _ALL = (_FREE, _BASIC, _PREMIUM, _ENTERPRISE)
 _SOLD = (_BASIC, _PREMIUM, _ENTERPRISE)
 
-FEATURE_NAMES: Mapping[str, str] = MappingProxyType(
+FEATURE_NAMES: Mapping[str, StrOrPromise] = MappingProxyType(
     {
-        "basic_assistant": "Assistant",
-        "limited_api": "Limited API",
-        "priority_support": "Priority support",
-        "custom_prompts": "Custom prompts",
-        "analytics": "Analytics",
-        "advanced_analytics": "Advanced analytics",
-        "webhooks": "Webhooks",
-        "api_access": "API access",
-        "dedicated_support": "Dedicated support",
-        "custom_integration": "Custom integration",
-        "sla": "SLA",
+        "basic_assistant": _("Assistant"),
+        "limited_api": _("Limited API"),
+        "priority_support": _("Priority support"),
+        "custom_prompts": _("Custom prompts"),
+        "analytics": _("Analytics"),
+        "advanced_analytics": _("Advanced analytics"),
+        "webhooks": _("Webhooks"),
+        "api_access": _("API access"),
+        "dedicated_support": _("Dedicated support"),
+        "custom_integration": _("Custom integration"),
+        "sla": _("SLA"),
     }
 )
 

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
+from django.utils import translation
+from django.utils.translation import gettext as _
+
 from billing import catalogue
 from billing.models import Order, Subscription
 from billing.money import Asset, Money
-from billing.plans import Interval, Offer
+from billing.plans import Interval, Offer, change_title
 from billing.services.charges import Term
 from billing.services.products import Sold
 from common.errors import InvalidInput
@@ -22,9 +26,9 @@ def find(slug: str, interval: str, assets: Sequence[Asset]) -> Offer:
     plan = catalogue.current().plan(slug)
     if plan.is_free:
         raise InvalidInput(
-            "The free plan is not bought: everybody has it.",
+            _("The free plan is not bought: everybody has it."),
             code="not_sold_that_way",
-            fields={"plan": ["Cancel the subscription to go back to the free plan."]},
+            fields={"plan": [_("Cancel the subscription to go back to the free plan.")]},
         )
     refusal: InvalidInput | None = None
     for unit in assets:
@@ -32,7 +36,7 @@ def find(slug: str, interval: str, assets: Sequence[Asset]) -> Offer:
             return catalogue.current().offer(slug, interval, unit)
         except InvalidInput as error:
             refusal = error
-    raise refusal or InvalidInput("This plan is not sold that way.", code="not_sold_that_way")
+    raise refusal or InvalidInput(_("This plan is not sold that way."), code="not_sold_that_way")
 
 
 def sold(offer: Offer, *, renews: bool, trial_days: int = 0) -> Sold:
@@ -57,7 +61,9 @@ def sold_for_change(offer: Offer, subscription: Subscription, *, due: Money, at:
         "until": subscription.period_ends_at.isoformat(),
     }
     item.snapshot["price_minor"] = offer.price.amount_minor
-    return Sold(KIND, item.slug, f"Change to {offer.name}", due, item.snapshot)
+    with translation.override(settings.LANGUAGE_CODE):
+        name = change_title(offer.title)
+    return Sold(KIND, item.slug, name, due, item.snapshot)
 
 
 def sold_by_rail(term: Term, subtotal: Money) -> Sold:
