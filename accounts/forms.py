@@ -186,7 +186,10 @@ class InvitationForm(RoleForm):
         label=_("E-mail address"),
         help_text=_("They join by signing in, or signing up, with this address."),
     )
-    field_order: ClassVar[list[str]] = ["email", "role"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.order_fields(["email", "role"])
 
 
 class RemovalForm(forms.Form):

@@ -24,6 +24,7 @@ SANDBOX_CLOCK = env.file("SANDBOX_CLOCK", f"{_SANDBOX_DB}.clock")
 PUBLIC_URL = env.url("PUBLIC_URL", f"http://127.0.0.1:{PORT}" if SANDBOX else None)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", (env.host_of(PUBLIC_URL),))
 SECRET_KEY = env.text("SECRET_KEY", "sandbox-only-" + "0123456789abcdef" * 4 if SANDBOX else None)
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")  # former ones, still good for reading
 # How many reverse proxies of ours stand in front and set X-Forwarded-For and -Proto.
 TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXY_COUNT", 0 if SANDBOX else 1, minimum=0, maximum=9)
 
@@ -188,6 +189,11 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = PUBLIC_URL.partition(":")[0]
+# Who changes how they get in proves first that it is them.
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_ADAPTER = "accounts.second_factor.SecondFactorAdapter"
+MFA_FORMS = {"activate_totp": "accounts.second_factor.ActivateTOTPForm"}
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 
 # --- Mail ---------------------------------------------------------------------------------------
@@ -281,6 +287,7 @@ REST_FRAMEWORK = {
         "api": "1200/min",
         "api_anonymous": "60/min",
         "checkout": "30/min",
+        "export": "6/hour",
         "refused_webhook": "120/min",
     },
     "EXCEPTION_HANDLER": "common.api.exception_handler",
@@ -337,6 +344,8 @@ SELLER = {
     "tax_id": env.text("SELLER_TAX_ID", ""),
     "note": env.text("INVOICE_NOTE", ""),
 }
+# A folder of fonts for what the one that comes along cannot write: Chinese, Japanese, Korean.
+INVOICE_FONTS = env.text("INVOICE_FONTS", "")
 # Money that fits no order becomes credits at the catalogue rate, or waits for staff.
 UNAPPLIED_POLICY = env.choice("UNAPPLIED_POLICY", ("credits", "hold"), "credits")
 # A worker that dies with an event in hand leaves it to the next one after this.

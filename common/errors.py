@@ -5,6 +5,12 @@ crashes. Views and the API turn these into one error shape (``common.api``) or a
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 Fields = Mapping[str, Sequence[str]]
 
@@ -13,16 +19,16 @@ class BillingError(Exception):
     """A refusal with a sentence for the customer.
 
     Subclasses set ``code`` (stable, snake_case), ``status`` (HTTP) and a default ``message``.
-    ``fields`` names what is wrong with single inputs.
+    ``fields`` names what is wrong with single inputs, ``details`` holds figures for programs.
     """
 
     code = "refused"
     status = 400
-    message = "This is not possible."
+    message: "StrOrPromise" = _("This is not possible.")
 
     def __init__(
         self,
-        message: str | None = None,
+        message: "StrOrPromise | None" = None,
         *,
         code: str | None = None,
         status: int | None = None,
@@ -40,14 +46,19 @@ class BillingError(Exception):
         super().__init__(self.message)
 
     def __str__(self) -> str:
-        return self.message
+        return str(self.message)
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What a program may want to know beside the code; JSON, empty unless a subclass tells."""
+        return {}
 
 
 class InvalidInput(BillingError):
     """The caller sent something that can never work as it is."""
 
     code = "invalid_input"
-    message = "Some of what was sent is not valid."
+    message = _("Some of what was sent is not valid.")
 
 
 class NotSignedIn(BillingError):
@@ -55,7 +66,7 @@ class NotSignedIn(BillingError):
 
     code = "not_authenticated"
     status = 401
-    message = "Sign in first."
+    message = _("Sign in first.")
 
 
 class PaymentRequired(BillingError):
@@ -63,7 +74,7 @@ class PaymentRequired(BillingError):
 
     code = "payment_required"
     status = 402
-    message = "There is not enough to pay for this."
+    message = _("There is not enough to pay for this.")
 
 
 class Forbidden(BillingError):
@@ -71,7 +82,7 @@ class Forbidden(BillingError):
 
     code = "forbidden"
     status = 403
-    message = "You may not do this."
+    message = _("You may not do this.")
 
 
 class NotFound(BillingError):
@@ -79,7 +90,7 @@ class NotFound(BillingError):
 
     code = "not_found"
     status = 404
-    message = "There is no such thing here."
+    message = _("There is no such thing here.")
 
 
 class Conflict(BillingError):
@@ -87,7 +98,7 @@ class Conflict(BillingError):
 
     code = "conflict"
     status = 409
-    message = "This conflicts with the current state."
+    message = _("This conflicts with the current state.")
 
 
 class Unprocessable(BillingError):
@@ -95,7 +106,7 @@ class Unprocessable(BillingError):
 
     code = "unprocessable"
     status = 422
-    message = "This cannot be processed."
+    message = _("This cannot be processed.")
 
 
 class TooMany(BillingError):
@@ -103,7 +114,7 @@ class TooMany(BillingError):
 
     code = "too_many"
     status = 429
-    message = "Too many requests. Try again a little later."
+    message = _("Too many requests. Try again a little later.")
 
 
 class Unavailable(BillingError):
@@ -111,4 +122,4 @@ class Unavailable(BillingError):
 
     code = "unavailable"
     status = 503
-    message = "This is not available right now. Try again a little later."
+    message = _("This is not available right now. Try again a little later.")

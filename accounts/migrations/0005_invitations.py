@@ -1,11 +1,12 @@
 """Invitations to a team, the trail of its changes, and accounts that are closed."""
 
-import common.clock
-import common.ids
 import django.db.models.deletion
 import django.db.models.functions.text
 from django.conf import settings
 from django.db import migrations, models
+
+import common.clock
+import common.ids
 
 
 class Migration(migrations.Migration):

@@ -1,6 +1,7 @@
 """What can happen to users, customers and keys."""
 
 from accounts.services.people import (
+    change_details,
     change_profile,
     choose_language,
     follow_email,
@@ -9,6 +10,7 @@ from accounts.services.people import (
 )
 
 __all__ = [
+    "change_details",
     "change_profile",
     "choose_language",
     "follow_email",

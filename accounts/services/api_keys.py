@@ -123,7 +123,9 @@ def _checked_scopes(names: Iterable[str]) -> list[str]:
     wanted = set(names)
     unknown = sorted(wanted - {scope.name for scope in scopes.known()})
     if unknown:
-        raise InvalidInput(fields={"scopes": [f"Unknown: {', '.join(unknown)}."]})
+        raise InvalidInput(
+            fields={"scopes": [_("Unknown: %(names)s.") % {"names": ", ".join(unknown)}]}
+        )
     if not wanted:
         raise InvalidInput(fields={"scopes": [_("Choose at least one.")]})
     return [scope.name for scope in scopes.known() if scope.name in wanted]

@@ -46,8 +46,22 @@ def follow_email(user: User, *, old_email: str) -> None:
         ).update(email=user.email)
 
 
-def change_profile(customer: Customer, *, changed: Sequence[str]) -> None:
-    """Store the profile fields named in ``changed``; the rest of the row is left as it is."""
+@transaction.atomic
+def change_profile(user: User, *, changed: Sequence[str], old_name: str) -> None:
+    """Store the fields of the user named in ``changed``.
+
+    The personal customer's name follows where it still was the old one.
+    """
+    if changed:
+        user.save(update_fields=list(changed))
+    if user.name != old_name:
+        Customer.objects.filter(
+            kind=Customer.Kind.PERSON, memberships__user=user, name=old_name
+        ).update(name=user.name)
+
+
+def change_details(customer: Customer, *, changed: Sequence[str]) -> None:
+    """Store the customer's fields named in ``changed``; the rest of the row is left as it is."""
     if changed:
         customer.save(update_fields=list(changed))
 

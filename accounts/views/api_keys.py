@@ -11,8 +11,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import scopes, selectors
 from accounts.forms import ApiKeyForm
-from accounts.http import SignedInRequest, customer_required, paying_role_required
-from accounts.models import ApiKey
+from accounts.http import SignedInRequest, act_required, customer_required
+from accounts.models import ApiKey, Membership
+from accounts.roles import Act
 from accounts.services import api_keys
 from common import clock
 from common.errors import BillingError
@@ -22,13 +23,16 @@ from common.errors import BillingError
 @customer_required
 def index(request: SignedInRequest) -> HttpResponse:
     """All keys of the customer, without their secrets."""
-    rows = [_row(api_key) for api_key in selectors.api_keys(request.customer)]
+    members = set(
+        Membership.objects.filter(customer=request.customer).values_list("user_id", flat=True)
+    )
+    rows = [_row(api_key, members) for api_key in selectors.api_keys(request.customer)]
     return render(request, "accounts/api_keys.html", {"rows": rows})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-@paying_role_required
+@act_required(Act.KEYS)
 def create(request: SignedInRequest) -> HttpResponse:
     """Make a key. Its secret is shown in this one answer, which nobody may cache."""
     form = ApiKeyForm(request.POST or None)
@@ -43,7 +47,7 @@ def create(request: SignedInRequest) -> HttpResponse:
             expires_at=form.expires_at(clock.now()),
         )
     except BillingError as refusal:
-        form.add_error(None, refusal.message)
+        form.add_error(None, str(refusal))
         return render(
             request, "accounts/api_key_create.html", {"form": form}, status=refusal.status
         )
@@ -51,7 +55,7 @@ def create(request: SignedInRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@paying_role_required
+@act_required(Act.KEYS)
 def revoke(request: SignedInRequest, key_id: UUID) -> HttpResponse:
     """Ask, then revoke."""
     api_key = get_object_or_404(ApiKey, pk=key_id, customer=request.customer)
@@ -62,10 +66,12 @@ def revoke(request: SignedInRequest, key_id: UUID) -> HttpResponse:
     return redirect("accounts:api_keys")
 
 
-def _row(api_key: ApiKey) -> dict[str, object]:
+def _row(api_key: ApiKey, members: set[UUID]) -> dict[str, object]:
     known = [scopes.find(name) for name in api_key.scopes]
     return {
         "api_key": api_key,
         "is_live": api_keys.is_live(api_key),
+        # It belongs to the customer, and goes on working.
+        "maker_left": api_key.created_by_id is not None and api_key.created_by_id not in members,
         "scopes": [scope for scope in known if scope is not None],
     }
