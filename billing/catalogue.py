@@ -36,7 +36,7 @@ class CreditPack:
 
     @property
     def title(self) -> str:
-        """The name in the active language; one that is just the amount is written as amounts are."""
+        """The name in the active language; an amount is written as amounts are."""
         return _(self.name) if self.name.endswith("pack") else str(self.credits)
 
     def price_in(self, asset: Asset) -> Money | None:

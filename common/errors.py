@@ -58,7 +58,7 @@ class InvalidInput(BillingError):
     """The caller sent something that can never work as it is."""
 
     code = "invalid_input"
-    message = _("Some of what was sent is not valid.")
+    message: "StrOrPromise" = _("Some of what was sent is not valid.")
 
 
 class NotSignedIn(BillingError):
@@ -66,7 +66,7 @@ class NotSignedIn(BillingError):
 
     code = "not_authenticated"
     status = 401
-    message = _("Sign in first.")
+    message: "StrOrPromise" = _("Sign in first.")
 
 
 class PaymentRequired(BillingError):
@@ -74,7 +74,7 @@ class PaymentRequired(BillingError):
 
     code = "payment_required"
     status = 402
-    message = _("There is not enough to pay for this.")
+    message: "StrOrPromise" = _("There is not enough to pay for this.")
 
 
 class Forbidden(BillingError):
@@ -82,7 +82,7 @@ class Forbidden(BillingError):
 
     code = "forbidden"
     status = 403
-    message = _("You may not do this.")
+    message: "StrOrPromise" = _("You may not do this.")
 
 
 class NotFound(BillingError):
@@ -90,7 +90,7 @@ class NotFound(BillingError):
 
     code = "not_found"
     status = 404
-    message = _("There is no such thing here.")
+    message: "StrOrPromise" = _("There is no such thing here.")
 
 
 class Conflict(BillingError):
@@ -98,7 +98,7 @@ class Conflict(BillingError):
 
     code = "conflict"
     status = 409
-    message = _("This conflicts with the current state.")
+    message: "StrOrPromise" = _("This conflicts with the current state.")
 
 
 class Unprocessable(BillingError):
@@ -106,7 +106,7 @@ class Unprocessable(BillingError):
 
     code = "unprocessable"
     status = 422
-    message = _("This cannot be processed.")
+    message: "StrOrPromise" = _("This cannot be processed.")
 
 
 class TooMany(BillingError):
@@ -114,7 +114,7 @@ class TooMany(BillingError):
 
     code = "too_many"
     status = 429
-    message = _("Too many requests. Try again a little later.")
+    message: "StrOrPromise" = _("Too many requests. Try again a little later.")
 
 
 class Unavailable(BillingError):
@@ -122,4 +122,4 @@ class Unavailable(BillingError):
 
     code = "unavailable"
     status = 503
-    message = _("This is not available right now. Try again a little later.")
+    message: "StrOrPromise" = _("This is not available right now. Try again a little later.")

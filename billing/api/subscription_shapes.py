@@ -89,7 +89,7 @@ class FeatureShape(serializers.Serializer[Any]):
 
     def get_name(self, slug: str) -> str:
         """As a person says it."""
-        return FEATURE_NAMES[slug]
+        return str(FEATURE_NAMES[slug])
 
 
 class OfferShape(serializers.Serializer[Any]):

@@ -9,6 +9,8 @@ from typing import Protocol
 from django.db.models import TextChoices
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import pgettext
 
 from billing import catalogue
 from billing.models import Subscription
@@ -35,15 +37,15 @@ class Way(Protocol):
 class Move(TextChoices):
     """What choosing an offer would mean for this customer."""
 
-    SUBSCRIBE = "subscribe", "Subscribe"
-    CURRENT = "current", "Your plan"
-    PLANNED = "planned", "Begins when the period ends"
-    UPGRADE = "upgrade", "Upgrade"
-    DOWNGRADE = "downgrade", "Downgrade"
-    LONGER = "longer", "Pay for longer"
-    SHORTER = "shorter", "Pay for shorter"
-    EXTEND = "extend", "Add more time"
-    BLOCKED = "blocked", "Not possible now"
+    SUBSCRIBE = "subscribe", _lazy("Subscribe")
+    CURRENT = "current", _lazy("Your plan")
+    PLANNED = "planned", _lazy("Begins when the period ends")
+    UPGRADE = "upgrade", _lazy("Upgrade")
+    DOWNGRADE = "downgrade", _lazy("Downgrade")
+    LONGER = "longer", _lazy("Pay for longer")
+    SHORTER = "shorter", _lazy("Pay for shorter")
+    EXTEND = "extend", _lazy("Add more time")
+    BLOCKED = "blocked", _lazy("Not possible now")
 
 
 # Moves that are made by paying an order; the others are quoted first.
@@ -85,19 +87,21 @@ class Choice:
     @property
     def per(self) -> str:
         """E.g. ``month``."""
-        return self.offer.interval.label
+        return str(self.offer.interval.label)
 
     @property
     def once(self) -> str:
         """One interval, e.g. ``one month``."""
-        return self.per if self.per[0].isdigit() else f"one {self.per}"
+        per = self.per
+        return per if per[0].isdigit() else _("one %(interval)s") % {"interval": per}
 
     @property
     def change(self) -> str:
         """What to write on the button of a change."""
         if self.move in (Move.LONGER, Move.SHORTER):
-            return f"Pay per {self.per}"
-        return f"{self.move.label} to {self.offer.plan.name}"
+            return _("Pay per %(interval)s") % {"interval": self.per}
+        words = {"move": self.move.label, "plan": self.offer.plan.name}
+        return _("%(move)s to %(plan)s") % words
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,7 @@ class PlanCard:
         """What it has, and what only better plans have."""
         has = self.plan.features
         return [
-            (FEATURE_NAMES[name], name in has)
+            (str(FEATURE_NAMES[name]), name in has)
             for name in _all_features()
             if name in has or not _is_outgrown(name, self.plan)
         ]
@@ -191,28 +195,38 @@ def lost(before: Plan, after: Plan) -> list[str]:
     A better plan may leave out a feature that it has outgrown; that is no loss.
     """
     limits = [
-        f"{limit.label}: {_amount(after, limit)} instead of {_amount(before, limit)}"
+        _difference(limit, before, after)
         for limit in Limit
         if _is_less(after.limits[limit], before.limits[limit])
     ]
-    features = [FEATURE_NAMES[name] for name in before.features if name not in after.features]
+    features = [str(FEATURE_NAMES[name]) for name in before.features if name not in after.features]
     return limits if after.rank > before.rank else [*limits, *features]
 
 
 def gained(before: Plan, after: Plan) -> list[str]:
     """What somebody gets by going from one plan to another: limits and features."""
     limits = [
-        f"{limit.label}: {_amount(after, limit)} instead of {_amount(before, limit)}"
+        _difference(limit, before, after)
         for limit in Limit
         if _is_less(before.limits[limit], after.limits[limit])
     ]
-    features = [FEATURE_NAMES[name] for name in after.features if name not in before.features]
+    features = [str(FEATURE_NAMES[name]) for name in after.features if name not in before.features]
     return limits if after.rank < before.rank else [*limits, *features]
+
+
+def _difference(limit: Limit, before: Plan, after: Plan) -> str:
+    return _("%(limit)s: %(after)s instead of %(before)s") % {
+        "limit": limit.label,
+        "after": _amount(after, limit),
+        "before": _amount(before, limit),
+    }
 
 
 def _amount(plan: Plan, limit: Limit) -> str:
     amount = plan.limits[limit]
-    return "unlimited" if amount is None else f"{amount:,}"
+    if amount is None:
+        return pgettext("a limit", "unlimited")
+    return number_format(amount, force_grouping=True)
 
 
 def _is_less(after: int | None, before: int | None) -> bool:
