@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from billing import plans
-from billing.money import CREDIT, USD, XTR, Asset, Money, share_floor
+from billing.money import CREDIT, USD, XTR, Asset, Money, share_floor, share_half_even
 from billing.plans import Interval, Offer, Plan
 from billing.variables import Reader
 from common.errors import InvalidInput
@@ -145,6 +145,15 @@ class Catalogue:
         with translation.override(settings.LANGUAGE_CODE):
             name = str(amount)
         return CreditPack(slug, name, amount, (price,), self.credits_expire_days)
+
+    def worth(self, amount: Money) -> Money:
+        """What so many credits cost at the catalogue rate, in dollars; to the nearest cent."""
+        return Money(
+            share_half_even(
+                amount.amount_minor, USD.unit_minor, self._rate(USD) * CREDIT.unit_minor
+            ),
+            USD,
+        )
 
     def has_rate(self, asset: Asset) -> bool:
         """Whether money of that asset has a price in credits."""

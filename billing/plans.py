@@ -41,6 +41,10 @@ class Limit(TextChoices):
     DEPLOYS = "deploys", _("Deployments")
 
 
+# Limits that count anew with each month of the anchor.
+MONTHLY = frozenset({Limit.REQUESTS, Limit.TOKENS})
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A tier. ``rank`` orders them; a limit of None is unlimited."""

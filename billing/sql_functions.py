@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
@@ -19,6 +21,7 @@ from django.db import (
 from django.db.backends.utils import CursorWrapper
 
 from billing import errors
+from billing.money import asset
 from common.errors import BillingError
 
 Row = TypeVar("Row", bound=models.Model)
@@ -113,4 +116,21 @@ def _refusals() -> Iterator[None]:
         refusal = _REFUSALS.get(getattr(error.__cause__, "sqlstate", None) or "")
         if refusal is None:
             raise
-        raise refusal from error
+        raise _told(refusal, error) from error
+
+
+def _told(refusal: type[BillingError], error: DatabaseError) -> BillingError:
+    """The refusal with the figures that the function gave with it."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    figures = getattr(diagnosis, "message_detail", None)
+    if not figures or not issubclass(refusal, errors.LimitReached):
+        return refusal()
+    known = json.loads(figures)
+    resets_at = known.get("resets_at")
+    return refusal(
+        used=known.get("used"),
+        allowed=known.get("allowed"),
+        wanted=known.get("wanted"),
+        asset=asset(known["asset"]),
+        resets_at=datetime.fromisoformat(resets_at) if resets_at else None,
+    )

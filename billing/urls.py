@@ -9,9 +9,11 @@ from billing.views import (
     orders,
     plan_change,
     plans,
+    spending,
     statement,
     subscription,
     transactions,
+    upgrades,
     wallet,
 )
 
@@ -27,6 +29,9 @@ urlpatterns = [
     path("subscription/cancel", subscription.cancel, name="cancel"),
     path("subscription/resume", subscription.resume, name="resume"),
     path("subscription/portal", subscription.portal, name="portal"),
+    path("spending", spending.spending, name="spending"),
+    path("spending/off", spending.off, name="spending_off"),
+    path("upgrade", upgrades.upgrade, name="upgrade"),
     path("invoices", invoices.invoices, name="invoices"),
     path("invoices.csv", invoices.invoices_table, name="invoices_csv"),
     path("invoices/<uuid:invoice_id>/pdf", invoices.invoice_file, name="invoice_pdf"),

@@ -146,10 +146,12 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
 
 
 def error_body(refusal: BillingError) -> dict[str, Any]:
-    """The error shape: ``{"error": {"code", "message", "fields"?, "request_id"?}}``."""
-    error: dict[str, Any] = {"code": refusal.code, "message": refusal.message}
+    """The error shape: ``{"error": {"code", "message", "fields"?, "details"?, "request_id"?}}``."""
+    error: dict[str, Any] = {"code": refusal.code, "message": str(refusal.message)}
     if refusal.fields:
         error["fields"] = refusal.fields
+    if refusal.details:
+        error["details"] = refusal.details
     request_id = structlog.contextvars.get_contextvars().get("request_id")
     if request_id:
         error["request_id"] = request_id
@@ -200,7 +202,7 @@ def _from_drf_validation(exc: drf_errors.ValidationError) -> BillingError:
     fields: dict[str, list[str]] = {}
     _flatten(exc.detail, "", fields)
     general = fields.pop("", []) + fields.pop("non_field_errors", [])
-    message = " ".join(general) or InvalidInput.message
+    message = " ".join(general) or str(InvalidInput.message)
     return InvalidInput(message, fields=fields)
 
 

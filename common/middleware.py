@@ -8,6 +8,15 @@ from django.shortcuts import render
 from common.errors import BillingError
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+# Shows one kind of refusal; None: like any other.
+Page = Callable[[HttpRequest, BillingError], HttpResponse | None]
+
+_PAGES: dict[type[BillingError], Page] = {}
+
+
+def show_with(kind: type[BillingError], page: Page) -> None:
+    """Have refusals of that kind, and of kinds of it, shown by a page of their own."""
+    _PAGES[kind] = page
 
 
 class RefusalPageMiddleware:
@@ -22,4 +31,8 @@ class RefusalPageMiddleware:
     def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
         if not isinstance(exc, BillingError):
             return None
+        for kind, page in _PAGES.items():
+            answer = page(request, exc) if isinstance(exc, kind) else None
+            if answer is not None:
+                return answer
         return render(request, "refused.html", {"refusal": exc}, status=exc.status)

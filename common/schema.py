@@ -27,6 +27,25 @@ _ERROR_SCHEMA: dict[str, Any] = {
                     "description": "What is wrong with single inputs, by dotted path.",
                     "additionalProperties": {"type": "array", "items": {"type": "string"}},
                 },
+                "details": {
+                    "type": "object",
+                    "description": (
+                        "Of a limit that was reached (`limit`): what is `used`, `allowed` and "
+                        "was `wanted`, in whole units or the smallest units of `asset`, when it "
+                        "`resets_at`, and the page that offers more, `upgrade_url`. What is not "
+                        "known is left out."
+                    ),
+                    "additionalProperties": True,
+                    "properties": {
+                        "limit": {"type": "string", "example": "spend_cap"},
+                        "used": {"type": "integer"},
+                        "allowed": {"type": "integer"},
+                        "wanted": {"type": "integer"},
+                        "asset": {"type": "string", "example": "CREDIT"},
+                        "resets_at": {"type": "string", "format": "date-time"},
+                        "upgrade_url": {"type": "string", "format": "uri"},
+                    },
+                },
                 "request_id": {"type": "string", "description": "Name it when asking for help."},
             },
         }

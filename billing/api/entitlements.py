@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from accounts.scopes import SUBSCRIPTION_READ
 from billing import selectors
 from billing.api.base import CustomerRequest
-from billing.plans import Limit
+from billing.plans import MONTHLY
 from billing.selectors import Entitlements
 from common.api import ApiView
 
@@ -52,16 +52,13 @@ class TheEntitlements(ApiView):
         return Response(EntitlementsShape(_shown(selectors.entitlements(request.customer))).data)
 
 
-_MONTHLY = frozenset({Limit.REQUESTS, Limit.TOKENS})
-
-
 def _shown(found: Entitlements) -> dict[str, Any]:
     return {
         "plan": found.plan.slug,
         "plan_name": found.plan.name,
         "subscription_id": found.subscription_id,
         "limits": [
-            {"name": name, "amount": amount, "is_monthly": name in _MONTHLY}
+            {"name": name, "amount": amount, "is_monthly": name in MONTHLY}
             for name, amount in found.limits.items()
         ],
         "features": sorted(found.features),

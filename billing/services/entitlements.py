@@ -9,8 +9,11 @@ from functools import partial
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts.models import Customer
+from billing.errors import LimitReached, NotInPlan
+from billing.plans import MONTHLY, Limit
 from billing.selectors.entitlements import (
     Source,
     cache_key,
@@ -19,16 +22,17 @@ from billing.selectors.entitlements import (
     register,
     sources,
 )
-from common.errors import Forbidden
 
-__all__ = ["NotInPlan", "Source", "cache_key", "changed", "register", "require", "sources"]
-
-
-class NotInPlan(Forbidden):
-    """The customer's plan does not have this feature."""
-
-    code = "not_in_plan"
-    message = "Your plan does not include this. Choose a plan that does."
+__all__ = [
+    "NotInPlan",
+    "Source",
+    "cache_key",
+    "changed",
+    "register",
+    "require",
+    "require_room",
+    "sources",
+]
 
 
 def changed(customer_id: UUID) -> None:
@@ -39,4 +43,26 @@ def changed(customer_id: UUID) -> None:
 def require(customer: Customer, feature: str) -> None:
     """Do nothing if the customer's plan has this feature, else raise NotInPlan."""
     if not entitlements(customer).allows(feature):
-        raise NotInPlan
+        raise NotInPlan(reason=f"feature:{feature}")
+
+
+def require_room(customer: Customer, limit: str, *, used: int, wanted: int = 1) -> None:
+    """Do nothing if ``wanted`` more fit under this limit of the customer's plan.
+
+    ``used`` is what its owner has counted: of this month for a monthly limit, else what there is.
+    Raises LimitReached, which names the limit, the figures and when they count anew.
+    """
+    have = entitlements(customer)
+    allowed = have.limit(limit)
+    if allowed is None or used + wanted <= allowed:
+        return
+    label = Limit(limit).label if limit in Limit.values else limit
+    raise LimitReached(
+        _("The limit of your plan is reached: %(limit)s, %(used)s of %(allowed)s.")
+        % {"limit": label, "used": f"{used:,}", "allowed": f"{allowed:,}"},
+        reason=limit,
+        used=used,
+        allowed=allowed,
+        wanted=wanted,
+        resets_at=have.month_ends_at if limit in MONTHLY else None,
+    )

@@ -8,11 +8,12 @@ from uuid import UUID
 
 from accounts.models import Customer
 from billing import ledger
-from billing.errors import HoldClosed, IdempotencyMismatch
+from billing.errors import HoldClosed, IdempotencyMismatch, SpendCapReached
 from billing.models import Code, Hold
 from billing.money import CREDIT, FLUX, KLING, STAR, Asset, Money
 from billing.selectors import quota
 from billing.selectors.statements import reference_group
+from billing.services import auto_top_ups, spend_caps
 from common import clock, ids
 
 # What lies in wallets and can be set aside; currencies cannot.
@@ -40,15 +41,21 @@ def reserve(
     SpendCapReached, and IdempotencyMismatch when the key comes back with another amount.
     """
     now = clock.now()
-    hold = ledger.reserve(
-        ledger.wallet(customer, amount.asset),
-        amount.amount_minor,
-        code=Code.USAGE,
-        key=quota.cause_prefix(customer) + _cause(idempotency_key),
-        group=reference_group(customer.pk, reference) if reference else None,
-        deadline_at=now + timedelta(seconds=ttl_seconds),
-        occurred_at=now,
-    )
+    try:
+        hold = ledger.reserve(
+            ledger.wallet(customer, amount.asset),
+            amount.amount_minor,
+            code=Code.USAGE,
+            key=quota.cause_prefix(customer) + _cause(idempotency_key),
+            group=reference_group(customer.pk, reference) if reference else None,
+            deadline_at=now + timedelta(seconds=ttl_seconds),
+            occurred_at=now,
+        )
+    except SpendCapReached as refusal:
+        spend_caps.was_refused(customer, refusal)
+        raise
+    if amount.asset == CREDIT:
+        auto_top_ups.ring_if_low(customer)
     return quota.hold(customer, hold.pk)
 
 

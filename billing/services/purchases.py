@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,12 +12,37 @@ from django.db.models.functions import Now
 
 from accounts.models import Customer, User
 from billing import catalogue
+from billing.catalogue import CreditPack
 from billing.models import Order, OrderStatus
 from billing.money import Asset, Money
 from billing.services import credit_packs, orders, products, rails
+from billing.services.rails import Rail
 from common.errors import InvalidInput
 
 SAME_CLICK = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class PackOffer:
+    """A package, and how it can be paid here: each rail with its price."""
+
+    pack: CreditPack
+    ways: Sequence[tuple[Rail, Money]]
+
+
+def pack_offers() -> list[PackOffer]:
+    """The packages that can be bought here, as the catalogue lists them."""
+    offers = []
+    for pack in catalogue.current().credit_packs:
+        ways = [
+            (rail, price)
+            for rail in rails.available()
+            for price in pack.prices
+            if price.asset in rail.assets
+        ]
+        if ways:
+            offers.append(PackOffer(pack, ways))
+    return offers
 
 
 def package(slug: str, *, rail: str) -> products.Sold:

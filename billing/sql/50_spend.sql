@@ -18,6 +18,14 @@ BEGIN
     RETURN starts;
 END $$;
 
+-- When that month ends, which is when the next one begins: 32 days after its start lie in the next.
+CREATE OR REPLACE FUNCTION ledger_period_end(p_anchor timestamptz, p_zone text, p_at timestamptz)
+RETURNS timestamptz
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT ledger_period_start(
+        p_anchor, p_zone, ledger_period_start(p_anchor, p_zone, p_at) + interval '768 hours')
+$$;
+
 -- Counts an amount against the wallet's cap; returns the period it counts in, null without a cap.
 -- What staff take ("adjustment") is not the owner's spending.
 -- p_forced counts what cannot be refused, because it already happened.
@@ -39,7 +47,10 @@ BEGIN
     RETURNING used_minor INTO used;
     IF used > p_wallet.cap_minor AND NOT p_forced THEN
         RAISE EXCEPTION 'spend cap % reached: % used', p_wallet.cap_minor, used - p_amount
-            USING ERRCODE = 'LG004';
+            USING ERRCODE = 'LG004', DETAIL = jsonb_build_object(
+                'wanted', p_amount, 'used', used - p_amount, 'allowed', p_wallet.cap_minor,
+                'asset', p_wallet.asset, 'resets_at', ledger_period_end(
+                    p_wallet.cap_anchor_at, p_wallet.cap_time_zone, p_at));
     END IF;
     RETURN starts;
 END $$;
@@ -120,7 +131,7 @@ BEGIN
     PERFORM ledger__refuse_debtor(w);
     plan := ledger__plan_burn(p_wallet, p_amount, p_at, false);
     IF plan.missing > 0 THEN
-        PERFORM ledger__insufficient(p_amount, p_amount - plan.missing);
+        PERFORM ledger__insufficient(p_amount, p_amount - plan.missing, w.asset);
     END IF;
     IF w.cap_minor IS NOT NULL AND p_code <> 'adjustment' THEN
         PERFORM ledger__count_cap(w, p_amount, false, p_at);
@@ -180,14 +191,20 @@ CREATE OR REPLACE FUNCTION ledger__refuse_debtor(p_wallet billing_ledgeraccount)
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF ledger__debt(p_wallet) > 0 THEN
-        RAISE EXCEPTION 'the owner owes %', ledger__debt(p_wallet) USING ERRCODE = 'LG003';
+        RAISE EXCEPTION 'the owner owes %', ledger__debt(p_wallet)
+            USING ERRCODE = 'LG003', DETAIL = jsonb_build_object(
+                'used', ledger__debt(p_wallet), 'asset', p_wallet.asset);
     END IF;
 END $$;
 
-CREATE OR REPLACE FUNCTION ledger__insufficient(p_wanted bigint, p_free bigint) RETURNS void
+-- What is raised says in its DETAIL, as JSON, how much there is of what.
+CREATE OR REPLACE FUNCTION ledger__insufficient(p_wanted bigint, p_free bigint, p_asset text)
+RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'wanted %, spendable %', p_wanted, p_free USING ERRCODE = 'LG001';
+    RAISE EXCEPTION 'wanted %, spendable %', p_wanted, p_free
+        USING ERRCODE = 'LG001', DETAIL = jsonb_build_object(
+            'wanted', p_wanted, 'allowed', p_free, 'asset', p_asset);
 END $$;
 
 -- A batch of debits, each once per key, in the order given; all wallets locked in id order first.

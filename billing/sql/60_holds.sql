@@ -23,7 +23,7 @@ BEGIN
     PERFORM ledger__refuse_debtor(w);
     plan := ledger__plan_burn(p_wallet, p_amount, p_at, false);
     IF plan.missing > 0 THEN
-        PERFORM ledger__insufficient(p_amount, p_amount - plan.missing);
+        PERFORM ledger__insufficient(p_amount, p_amount - plan.missing, w.asset);
     END IF;
     IF p_code <> 'adjustment' THEN
         cap_period := ledger__count_cap(w, p_amount, false, p_at);

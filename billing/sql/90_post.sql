@@ -89,7 +89,7 @@ DECLARE
 BEGIN
     SELECT * INTO a FROM billing_ledgeraccount WHERE id = p_source;
     IF a.kind = 'balance' AND a.balance_minor - a.held_minor < p_amount THEN
-        PERFORM ledger__insufficient(p_amount, a.balance_minor - a.held_minor);
+        PERFORM ledger__insufficient(p_amount, a.balance_minor - a.held_minor, a.asset);
     END IF;
     SELECT * INTO a FROM billing_ledgeraccount WHERE id = p_target;
     IF a.kind = 'debt' AND a.balance_minor + p_amount > 0 THEN

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
@@ -17,7 +14,6 @@ from billing.errors import RailUnavailable
 from billing.models import Order
 from billing.money import Money
 from billing.services import orders, products, purchases, rails
-from billing.services.rails import Rail
 from billing.views.forms import AmountForm
 from common.errors import BillingError, InvalidInput
 
@@ -31,14 +27,6 @@ class SeeOther(HttpResponseRedirect):
     """Go there with GET, whatever brought you here."""
 
     status_code = 303
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A package, and how it can be paid here: each rail with its price."""
-
-    pack: CreditPack
-    ways: Sequence[tuple[Rail, Money]]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -96,7 +84,7 @@ def _page(
 ) -> HttpResponse:
     sold = catalogue.current()
     context = {
-        "offers": _offers(sold.credit_packs),
+        "offers": purchases.pack_offers(),
         "custom_rails": [rail for rail in rails.available() if form.unit in rail.assets],
         "form": form,
         "pack": _custom(form),
@@ -105,20 +93,6 @@ def _page(
         "refusal": refusal if refusal and not form.errors else None,
     }
     return render(request, "billing/buy.html", context, status=refusal.status if refusal else 200)
-
-
-def _offers(packs: Sequence[CreditPack]) -> list[Offer]:
-    offers = []
-    for pack in packs:
-        ways = [
-            (rail, price)
-            for rail in rails.available()
-            for price in pack.prices
-            if price.asset in rail.assets
-        ]
-        if ways:
-            offers.append(Offer(pack, ways))
-    return offers
 
 
 def _custom(form: AmountForm) -> CreditPack | None:

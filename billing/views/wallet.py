@@ -11,7 +11,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.http import SignedInRequest, paying_role_required
+from billing.errors import LimitReached
 from billing.rails.wallet import paying
+from billing.views import upgrades
 from billing.views.buying import SeeOther
 from common.errors import BillingError
 
@@ -32,13 +34,13 @@ def wallet_pay(request: SignedInRequest, order_id: UUID) -> HttpResponse:
     if not bill.order.is_open:
         return SeeOther(reverse("billing:success", args=[order_id]))
     shown = refusal or bill.refusal
-    context = {
+    context: dict[str, object] = {
         "bill": bill,
         "order": bill.order,
         "refusal": shown,
-        # More credits help against having too few, or against owing some.
-        "buying_helps": shown is not None and shown.code in ("insufficient_funds", "in_debt"),
         "may_come_right": shown is not None and shown.status != 409,
     }
+    if isinstance(shown, LimitReached):
+        context |= upgrades.context_of(request, upgrades.options_after(request, shown))
     status = refusal.status if refusal else 200
     return render(request, "billing/wallet_pay.html", context, status=status)

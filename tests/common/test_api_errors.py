@@ -23,7 +23,7 @@ def error_of(response: Any, status: int) -> dict[str, Any]:
     body = json.loads(response.content)
     assert set(body) == {"error"}
     error: dict[str, Any] = body["error"]
-    assert set(error) <= {"code", "message", "fields", "request_id"}
+    assert set(error) <= {"code", "message", "fields", "details", "request_id"}
     assert error["request_id"] == response["X-Request-ID"]
     assert error["message"]
     return error

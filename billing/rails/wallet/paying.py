@@ -9,9 +9,17 @@ from django.db import transaction
 
 from accounts.models import Customer
 from billing import ledger, selectors
+from billing.errors import SpendCapReached
 from billing.models import Code, Order, OrderStatus, Payment
 from billing.money import CREDIT, Money
-from billing.services import orders, payments, products, subscriptions
+from billing.services import (
+    auto_top_ups,
+    orders,
+    payments,
+    products,
+    spend_caps,
+    subscriptions,
+)
 from billing.services.charges import Charge
 from billing.services.rehearsals import rehearse
 from common import clock
@@ -24,14 +32,14 @@ class OrderClosed(Conflict):
     """The order was paid another way, or cannot be paid any more."""
 
     code = "order_closed"
-    message = "This order cannot be paid any more."
+    message = gettext_lazy("This order cannot be paid any more.")
 
 
 class PaidOtherwise(Conflict):
     """The order was opened for another way to pay."""
 
     code = "paid_otherwise"
-    message = "This order is not paid from credits."
+    message = gettext_lazy("This order is not paid from credits.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +80,21 @@ def bill(customer: Customer, order_id: UUID) -> Bill:
     return Bill(order, selectors.credit_balance(customer), refusal)
 
 
-@transaction.atomic
 def pay(customer: Customer, order_id: UUID) -> Payment:
     """Take the price from the wallet and settle the order, once per order however often asked.
 
     Raises NotFound, PaidOtherwise, OrderClosed, what the product says against it, and like a
     spend InsufficientFunds, InDebt and SpendCapReached. Then nothing has moved.
     """
+    try:
+        return _pay(customer, order_id)
+    except SpendCapReached as refusal:
+        spend_caps.was_refused(customer, refusal)
+        raise
+
+
+@transaction.atomic
+def _pay(customer: Customer, order_id: UUID) -> Payment:
     subscriptions.wait_for_turn(customer)
     order = _find(customer, order_id)
     paid = Payment.objects.filter(rail=RAIL, external_id=str(order.pk)).first()
@@ -102,6 +118,7 @@ def pay(customer: Customer, order_id: UUID) -> Payment:
     )
     if payment.order_id is None:  # its price goes back with this transaction
         raise OrderClosed(payment.unapplied_reason)
+    auto_top_ups.ring_if_low(customer)
     return payment
 
 
