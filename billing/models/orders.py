@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import pgettext_lazy
 
 from billing.money import Asset, Money, asset
 from common import ids
@@ -16,11 +17,11 @@ from common import ids
 class OrderStatus(models.TextChoices):
     """Where an order stands. Delivery is told by ``delivered_at``, refunds by its payment."""
 
-    OPEN = "open", "waiting for payment"
-    PAID = "paid", "paid"
-    EXPIRED = "expired", "not paid in time"
-    FAILED = "failed", "payment failed"
-    CANCELLED = "cancelled", "refunded before delivery"
+    OPEN = "open", pgettext_lazy("an order", "waiting for payment")
+    PAID = "paid", pgettext_lazy("an order", "paid")
+    EXPIRED = "expired", pgettext_lazy("an order", "not paid in time")
+    FAILED = "failed", pgettext_lazy("an order", "payment failed")
+    CANCELLED = "cancelled", pgettext_lazy("an order", "refunded before delivery")
 
 
 class Order(models.Model):

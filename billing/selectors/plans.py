@@ -9,8 +9,7 @@ from typing import Protocol
 from django.db.models import TextChoices
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
-from django.utils.translation import pgettext
+from django.utils.translation import gettext_lazy, pgettext
 
 from billing import catalogue
 from billing.models import Subscription
@@ -37,15 +36,15 @@ class Way(Protocol):
 class Move(TextChoices):
     """What choosing an offer would mean for this customer."""
 
-    SUBSCRIBE = "subscribe", _lazy("Subscribe")
-    CURRENT = "current", _lazy("Your plan")
-    PLANNED = "planned", _lazy("Begins when the period ends")
-    UPGRADE = "upgrade", _lazy("Upgrade")
-    DOWNGRADE = "downgrade", _lazy("Downgrade")
-    LONGER = "longer", _lazy("Pay for longer")
-    SHORTER = "shorter", _lazy("Pay for shorter")
-    EXTEND = "extend", _lazy("Add more time")
-    BLOCKED = "blocked", _lazy("Not possible now")
+    SUBSCRIBE = "subscribe", gettext_lazy("Subscribe")
+    CURRENT = "current", gettext_lazy("Your plan")
+    PLANNED = "planned", gettext_lazy("Begins when the period ends")
+    UPGRADE = "upgrade", gettext_lazy("Upgrade")
+    DOWNGRADE = "downgrade", gettext_lazy("Downgrade")
+    LONGER = "longer", gettext_lazy("Pay for longer")
+    SHORTER = "shorter", gettext_lazy("Pay for shorter")
+    EXTEND = "extend", gettext_lazy("Add more time")
+    BLOCKED = "blocked", gettext_lazy("Not possible now")
 
 
 # Moves that are made by paying an order; the others are quoted first.

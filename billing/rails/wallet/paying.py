@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.models import Customer
 from billing import ledger, selectors
@@ -117,7 +119,7 @@ def _pay(customer: Customer, order_id: UUID) -> Payment:
         )
     )
     if payment.order_id is None:  # its price goes back with this transaction
-        raise OrderClosed(payment.unapplied_reason)
+        raise OrderClosed(_(payment.unapplied_reason))
     auto_top_ups.ring_if_low(customer)
     return payment
 
@@ -130,7 +132,7 @@ def lapse_if_overdue(order: Order) -> Order:
 def _find(customer: Customer, order_id: UUID) -> Order:
     found = Order.objects.select_related("customer").filter(customer=customer, pk=order_id).first()
     if found is None:
-        raise NotFound("There is no such order.")
+        raise NotFound(_("There is no such order."))
     if found.rail != RAIL:
         raise PaidOtherwise
     return found
@@ -138,9 +140,10 @@ def _find(customer: Customer, order_id: UUID) -> Order:
 
 def _take(order: Order) -> None:
     if not order.is_open:
-        raise OrderClosed(f"This order is closed: {order.get_status_display()}.")
+        closed = _("This order is closed: %(status)s.")
+        raise OrderClosed(closed % {"status": order.get_status_display()})
     if orders.is_overdue(order):
-        raise OrderClosed("This order was not paid in time. Please order again.")
+        raise OrderClosed(_("This order was not paid in time. Please order again."))
     products.refuse_if_unwanted(order)
     ledger.spend(
         ledger.wallet(order.customer, CREDIT),
