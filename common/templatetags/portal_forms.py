@@ -22,8 +22,11 @@ _CLASSES: tuple[tuple[type[forms.Widget], str], ...] = (
 def form_field(field: BoundField) -> dict[str, Any]:
     """Label, input, help and errors of one field."""
     widget = field.field.widget
+    others = field.form.fields.values()
     return {
         "field": field,
+        # Worth saying only where something else is not.
+        "is_optional": not field.field.required and any(one.required for one in others),
         "is_single_check": isinstance(widget, forms.CheckboxInput),
         "is_group": isinstance(widget, forms.CheckboxSelectMultiple | forms.RadioSelect),
     }
