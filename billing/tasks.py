@@ -17,19 +17,25 @@ from billing import ledger
 from billing.models import Order
 from billing.selectors import audit
 from billing.services import (
+    auto_top_up_charges,
+    auto_top_ups,
     cancellations,
     customers_at_rails,
     dunning,
+    email_reminders,
+    emails,
     fulfilment,
     inbox,
     invoice_drafts,
     invoices,
+    outbox,
     overdue,
     plan_changes,
     prepaid,
     rails,
     reconciliations,
     refunds,
+    spend_caps,
     subscription_periods,
     subscriptions,
 )
@@ -101,10 +107,59 @@ def sweep() -> None:
         doorbell.ring(reconciliations.RUN_TASK, str(run_id))
 
 
+@shared_task(
+    name=auto_top_ups.LOOK_TASK, acks_late=True, autoretry_for=(OperationalError,), max_retries=5
+)
+def look_at_auto_top_up(auto_top_up_id: str) -> None:
+    """Buy credits for one customer, if they run low."""
+    auto_top_up_charges.look(UUID(auto_top_up_id))
+
+
+@shared_task(name="billing.top_up", acks_late=True)
+def top_up() -> None:
+    """The same for all who run low, and what is still under way of earlier charges."""
+    _each(auto_top_up_charges.due_ids(), auto_top_up_charges.send)
+    _each(auto_top_up_charges.low_ids(), auto_top_up_charges.look)
+
+
 @shared_task(name="billing.create_missing_rail_customers", acks_late=True)
 def create_missing_rail_customers() -> None:
     """Make every new customer known to every rail."""
     customers_at_rails.create_missing()
+
+
+@shared_task(
+    name=spend_caps.TELL_TASK, acks_late=True, autoretry_for=(OperationalError,), max_retries=5
+)
+def tell_spend_cap(customer_id: str, resets_at: str) -> None:
+    """Tell one owner that the cap of the month that ends then was in the way."""
+    spend_caps.tell(UUID(customer_id), datetime.fromisoformat(resets_at))
+
+
+@shared_task(name="billing.tell_spend_caps", acks_late=True)
+def tell_spend_caps() -> None:
+    """Tell every owner whose cap is used up; each once a month."""
+    spend_caps.tell_used_up()
+
+
+@shared_task(
+    name=emails.SEND_TASK, acks_late=True, autoretry_for=(OperationalError,), max_retries=5
+)
+def send_email(email_id: str) -> None:
+    """Send one e-mail."""
+    outbox.send(UUID(email_id))
+
+
+@shared_task(name="billing.send_emails", acks_late=True)
+def send_emails() -> None:
+    """Send what nobody was rung for, and what failed and is due again."""
+    _each(outbox.due_ids(), outbox.send)
+
+
+@shared_task(name="billing.write_reminders", acks_late=True)
+def write_reminders() -> None:
+    """Write the reminders that are due; the next sweep of e-mails sends them."""
+    email_reminders.write_due()
 
 
 @shared_task(name="billing.expire_lots", acks_late=True)

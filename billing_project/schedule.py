@@ -9,11 +9,15 @@ from celery.schedules import crontab
 
 SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep": {"task": "billing.sweep", "schedule": timedelta(minutes=1)},
+    "top_up": {"task": "billing.top_up", "schedule": timedelta(minutes=1)},
     "customers": {
         "task": "billing.create_missing_rail_customers",
         "schedule": timedelta(minutes=1),
     },
+    "emails": {"task": "billing.send_emails", "schedule": timedelta(minutes=1)},
+    "reminders": {"task": "billing.write_reminders", "schedule": crontab(minute=37)},
     "lots": {"task": "billing.expire_lots", "schedule": crontab(minute=7)},
+    "spend_caps": {"task": "billing.tell_spend_caps", "schedule": crontab(minute=27)},
     "subscriptions": {"task": "billing.keep_subscriptions", "schedule": crontab(minute=17)},
     "reconcile": {"task": "billing.reconcile_rails", "schedule": crontab(hour=3, minute=20)},
     "late_invoices": {

@@ -127,6 +127,11 @@ class Order(models.Model):
         return wanted
 
     @property
+    def is_off_session(self) -> bool:
+        """Whether it is charged to a saved card by itself: it has no pay page."""
+        return bool(self.snapshot.get("off_session"))
+
+    @property
     def provider_key(self) -> str:
         """The idempotency key for asking the provider for a pay page."""
         return f"order:{self.pk}:{self.spent_keys}"

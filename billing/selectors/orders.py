@@ -59,7 +59,8 @@ class Purchase:
     @property
     def is_payable(self) -> bool:
         """Whether it waits for its payment and its pay page may still be open."""
-        return self.state == State.OPEN
+        is_by_itself = self.order is not None and self.order.is_off_session
+        return self.state == State.OPEN and not is_by_itself
 
     @property
     def discount(self) -> Money | None:

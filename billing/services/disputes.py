@@ -14,8 +14,9 @@ from django.db import transaction
 from django.db.models import F
 
 from billing import ledger
-from billing.models import Code, Dispute, DisputeState, LedgerAccount, Payment
+from billing.models import AutoTopUpStop, Code, Dispute, DisputeState, LedgerAccount, Payment
 from billing.services import (
+    auto_top_ups,
     invoice_drafts,
     notifiers,
     rails,
@@ -94,6 +95,9 @@ def record(payment_id: UUID, claim: Claim) -> Dispute:
     dispute.closed_at = (dispute.closed_at or clock.now()) if closed else None
     dispute.save()
     invoice_drafts.follow(payment)
+    if claim.state in (DisputeState.INQUIRY, DisputeState.OPEN):
+        # The card is not charged again before its owner has looked at that.
+        auto_top_ups.stop(payment.customer_id, AutoTopUpStop.DISPUTED)
     if is_new or was != dispute.state:
         notifiers.tell(f"dispute_{dispute.state}", dispute)
     return dispute

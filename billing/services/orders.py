@@ -6,13 +6,14 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts.models import Customer, User
 from billing.errors import RailUnavailable
 from billing.models import Order, OrderStatus
 from billing.services import fulfilment, products, rails
 from common import clock, ids
-from common.errors import NotFound
+from common.errors import Conflict, NotFound
 
 
 @transaction.atomic
@@ -48,6 +49,8 @@ def pay_url(order: Order) -> str:
     Not inside a transaction: the rail calls its provider. Raises RailUnavailable, and a refusal
     that says why when the order has become pointless since it was placed.
     """
+    if order.is_off_session:
+        raise Conflict(_("This is charged to the saved card; it cannot be paid by hand."))
     if order.is_open:
         products.refuse_if_unwanted(order)
     if not order.pay_url:

@@ -10,9 +10,10 @@ from django.db import transaction
 
 from accounts.models import User
 from billing.errors import NotRefundable, RailUnavailable
-from billing.models import Payment, Refund, RefundState
+from billing.models import AutoTopUpStop, Payment, Refund, RefundState
 from billing.money import share_half_even
 from billing.services import (
+    auto_top_ups,
     disputes,
     invoice_drafts,
     notifiers,
@@ -177,6 +178,9 @@ def due_ids(limit: int = 100) -> list[UUID]:
 def _count_in(payment: Payment, refund: Refund) -> None:
     """Pin what the refund will take back, and count it against the payment."""
     refund_booking.pin(payment, refund)
+    if payment.order is not None and "credits_minor" in payment.order.snapshot:
+        # What is refunded would be bought again at once.
+        auto_top_ups.stop(payment.customer_id, AutoTopUpStop.REFUNDED)
     payment.refunding_minor += refund.amount_minor
     payment.save(update_fields=["refunding_minor"])
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from billing.models import Order, OrderStatus, Payment
 from billing.money import asset
-from billing.rails.card import catalogue_sync, customers, fees, objects, subscriptions
+from billing.rails.card import catalogue_sync, customers, fees, objects, off_session, subscriptions
 from billing.rails.card.client import reachable
 from billing.services import orders, payments
 from billing.services.charges import Charge
@@ -48,8 +48,8 @@ def settle(session: objects.Object) -> None:
         _lapse(session, OrderStatus.EXPIRED)
     elif session["mode"] == "subscription":
         _settle_subscription(session)
-    elif session["mode"] != "payment":
-        return
+    elif session["mode"] == "setup":
+        off_session.take(session)
     elif session["payment_status"] == "paid":
         payment = payments.settle(_charge(session, order_id(session)))
         fees.book(payment.pk, session["payment_intent"].get("latest_charge"))
@@ -78,7 +78,7 @@ def payment_of(payment_intent_id: str) -> Payment | None:
 
 
 def settle_payment(payment_intent_id: str) -> None:
-    """Settle what a PaymentIntent was for: a session's order or an invoice's subscription."""
+    """Settle what a PaymentIntent was for: a session, an invoice, or a saved card of our own."""
     session = objects.session_of_payment(payment_intent_id)
     if session is not None:
         settle(session)
@@ -86,6 +86,8 @@ def settle_payment(payment_intent_id: str) -> None:
     invoice = objects.invoice_of_payment(payment_intent_id)
     if invoice is not None:
         subscriptions.sync_invoice(invoice)
+        return
+    off_session.settle_own(payment_intent_id)
 
 
 def is_free(session: objects.Object) -> bool:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from billing.models import InboundEvent, Refund
-from billing.rails.card import checkout, disputes, fees, objects, refunds, subscriptions
+from billing.rails.card import (
+    checkout,
+    disputes,
+    fees,
+    objects,
+    off_session,
+    refunds,
+    subscriptions,
+)
 from billing.services.rails import Handler
 
 
@@ -20,6 +28,11 @@ def on_session_failed(event: InboundEvent) -> None:
 def on_payment(event: InboundEvent) -> None:
     """A payment succeeded: settle what it was for if that event is late or lost."""
     checkout.settle_payment(event.object_id)
+
+
+def on_payment_failed(event: InboundEvent) -> None:
+    """A charge of a saved card was declined; pages tell those of theirs by themselves."""
+    off_session.settle_own(event.object_id)
 
 
 def on_invoice(event: InboundEvent) -> None:
@@ -81,6 +94,7 @@ HANDLERS: dict[str, Handler] = {
     "checkout.session.async_payment_failed": on_session_failed,
     "checkout.session.expired": on_session,
     "payment_intent.succeeded": on_payment,
+    "payment_intent.payment_failed": on_payment_failed,
     "invoice.paid": on_invoice,
     "invoice.payment_succeeded": on_invoice,
     "invoice.payment_failed": on_invoice,

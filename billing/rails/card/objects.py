@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import stripe
 
@@ -22,6 +23,14 @@ def moment(timestamp: int) -> datetime:
 def id_of(value: str | Object | None) -> str | None:
     """The id in a field that may be expanded."""
     return value["id"] if isinstance(value, dict) else value
+
+
+def order_id(thing: Object) -> UUID | None:
+    """The order that an object's metadata names."""
+    try:
+        return UUID(str((thing.get("metadata") or {}).get("order_id")))
+    except ValueError:
+        return None
 
 
 def checkout_session(session_id: str) -> Object:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from django.conf import settings
+from django.utils.translation import gettext as _
+
 from accounts.models import Customer
 from billing.models import InboundEvent, Order, Refund, Subscription
 from billing.money import USD
@@ -16,6 +19,7 @@ from billing.rails.card import (
     customers,
     mirror,
     objects,
+    off_session,
     reconcile,
     reconcile_balance,
     refunds,
@@ -23,17 +27,23 @@ from billing.rails.card import (
     subscriptions,
 )
 from billing.rails.card.handlers import HANDLERS
+from billing.services.charging import ChargeAnswer, ChargingRail
 from billing.services.rails import Finding, Handler, PayPage, RefundAnswer, Repair, Tell
 from billing.services.renewing import ChangeCost, RenewingRail
 
 
-class CardRail(RenewingRail):
+class CardRail(RenewingRail, ChargingRail):
     """Cards and what else Stripe Checkout offers, in dollars."""
 
     name = "card"
     title = "Card"
     assets = (USD,)
     knows_customers = True
+
+    @property
+    def computes_tax(self) -> bool:
+        enabled: bool = settings.STRIPE_AUTOMATIC_TAX
+        return enabled
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -57,6 +67,31 @@ class CardRail(RenewingRail):
     def refresh(self, order: Order) -> None:
         if order.external_id:
             checkout.settle(objects.checkout_session(order.external_id))
+
+    @property
+    def why_not_charging(self) -> str:
+        if settings.STRIPE_AUTOMATIC_TAX:
+            return _("Tax is worked out at checkout; no saved card is charged without it.")
+        return ""
+
+    def saved_card(self, customer: Customer) -> str | None:
+        return off_session.saved_card(customer)
+
+    def open_saving_page(
+        self, customer: Customer, *, reference: str, done_url: str, back_url: str
+    ) -> str:
+        return off_session.open_saving_page(
+            customer, reference=reference, done_url=done_url, back_url=back_url
+        )
+
+    def finish_saving(self, customer: Customer, page_id: str) -> None:
+        off_session.finish_saving(customer, page_id)
+
+    def charge_saved(self, order: Order) -> ChargeAnswer:
+        return off_session.charge(order)
+
+    def find_charge(self, order: Order, since: datetime) -> ChargeAnswer | None:
+        return off_session.find(order, since)
 
     def refresh_subscription(self, subscription: Subscription) -> None:
         subscriptions.sync(subscription.external_id)

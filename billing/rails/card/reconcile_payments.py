@@ -14,6 +14,7 @@ from billing.rails.card import (
     customers,
     fees,
     objects,
+    off_session,
     reconcile_invoices,
     reconcile_reading,
 )
@@ -168,6 +169,13 @@ def _stray(name: str, charge: objects.Object, theirs: str) -> Iterator[Finding]:
     if invoice is not None:
         yield from reconcile_invoices.missing(invoice)
         return
+    if off_session.is_ours(charge):
+        yield Finding(
+            "payment_missing", name, "A saved card was charged, and nobody told us.",
+            theirs=theirs, is_safe=True,
+            remedy="Book it and deliver the credits, as its webhook would have.",
+        )  # fmt: skip
+        return
     yield Finding(
         "payment_missing", name, "A charge that no pay page of ours made.", theirs=theirs,
         remedy="Book it as unapplied money, of its payer if we know them.",
@@ -266,6 +274,9 @@ def _taking_in(name: str, charge: objects.Object) -> Callable[[], object]:
     session = objects.session_of_payment(name) if name.startswith("pi_") else None
     if session is not None:
         return lambda: checkout.settle(session)
+    if off_session.is_ours(charge):
+        intent = objects.payment_intent(name)
+        return lambda: off_session.settle(intent)
     return lambda: _keep(name, charge)
 
 
