@@ -147,7 +147,7 @@ def test_the_dashboard_says_what_can_be_spent_and_what_is_held(client: PersonCli
     assert ">2,000 credits<" in html
     assert "100 credits more set aside" in html
     assert ">50 FLUX<" in html
-    assert ">400 credits</div>" in html  # spent this month
+    assert ">400 credits</p>" in html  # spent this month
 
 
 def test_the_dashboard_warns_of_debt_and_of_what_expires(client: PersonClient) -> None:
@@ -180,7 +180,8 @@ def test_unapplied_money_is_shown_with_its_reason(client: PersonClient) -> None:
 
     for page in ("/billing/", "/billing/transactions"):
         html = text_of(client.get(page))
-        assert "$6.66</span> of yours that fits no order" in html
+        assert "We hold money of yours that fits no order:" in html
+        assert ">$6.66</span>" in html
         assert "The order was already paid." in html
 
 

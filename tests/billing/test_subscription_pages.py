@@ -80,7 +80,7 @@ def test_a_trial_says_until_when_it_is_free(
 
     assert value_of(page, "next-step") == "Free until 4 Dec 2026, then $29.99 per month."
     assert "Free trial" in value_of(page, "history")
-    assert "until 4 Dec 2026 , the end of the trial" in said(leaving)
+    assert "until 4 Dec 2026, the end of the trial" in said(leaving)
 
 
 def test_each_period_is_listed_with_its_receipt(

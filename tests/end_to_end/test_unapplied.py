@@ -203,7 +203,7 @@ def test_what_is_held_is_shown_to_the_customer_and_to_staff(strict_till: Till) -
     dashboard = words(person.get("/billing/"))
     listed = words(staff.get("/admin/billing/unappliedpayment/"))
 
-    assert "We hold $5.99 of yours that fits no order." in dashboard
+    assert "We hold money of yours that fits no order: $5.99" in dashboard
     assert "The order was already paid." in dashboard
     assert person.customer.email in listed
     assert "$5.99" in listed
