@@ -6,6 +6,7 @@ Staff act only on pages that ask for a reason and show first, in amounts, what w
 from billing.admin import (
     customers,
     disputes,
+    emails,
     inbox,
     invoices,
     ledger,
@@ -21,6 +22,7 @@ from billing.admin import (
 __all__ = [
     "customers",
     "disputes",
+    "emails",
     "inbox",
     "invoices",
     "ledger",

@@ -15,7 +15,16 @@ from accounts.models import Customer, User
 from billing import selectors
 from billing.admin.base import link_to, list_of
 from billing.admin.staff_log import done_to, what
-from billing.models import LedgerAccount, Lot, Order, Payment, Refund, StaffAction, Subscription
+from billing.models import (
+    Email,
+    LedgerAccount,
+    Lot,
+    Order,
+    Payment,
+    Refund,
+    StaffAction,
+    Subscription,
+)
 from billing.money import CREDIT, Money
 from billing.selectors import plan_name
 from common import clock
@@ -45,6 +54,7 @@ def sections(customer: Customer, viewer: User | AnonymousUser) -> list[Section]:
         ("order", _orders),
         ("payment", _payments),
         ("refund", _refunds),
+        ("email", _emails),
         ("staffaction", _staff_actions),
     )
     return [
@@ -174,6 +184,17 @@ def _refunds(customer: Customer) -> Section:
     ]
     all_url = list_of(Refund, payment__customer__id__exact=customer.pk)
     return Section("Refunds", ["Refund", "Amount", "State", "When"], rows, all_url)
+
+
+def _emails(customer: Customer) -> Section:
+    found = Email.objects.filter(customer=customer).order_by("-pk")[:ROWS]
+    rows = [
+        (link_to(email, email.kind_label), email.get_state_display(), email.sent_to, email.subject,
+         email.sent_at or email.created_at)
+        for email in found
+    ]  # fmt: skip
+    columns = ["E-mail", "State", "Sent to", "Subject", "When"]
+    return Section("E-mails", columns, rows, list_of(Email, customer__id__exact=customer.pk))
 
 
 def _staff_actions(customer: Customer) -> Section:

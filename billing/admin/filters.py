@@ -10,7 +10,7 @@ from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 
 from billing import catalogue
-from billing.models import Code, ItemState, LedgerAccount
+from billing.models import Code, EmailKind, ItemState, LedgerAccount
 from billing.models.reconciliation import OPEN
 from billing.money import ASSETS
 from billing.services import rails
@@ -61,6 +61,17 @@ class RailFilter(_ColumnFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         return [(rail.name, rail.title) for rail in rails.available()]
+
+
+class EmailKindFilter(_ColumnFilter):
+    """E-mails that tell one thing."""
+
+    title = "kind"
+    parameter_name = "kind"
+    column = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(kind.value, str(kind.label)) for kind in EmailKind]
 
 
 class PlanFilter(_ColumnFilter):

@@ -17,6 +17,7 @@ _PAGES = {
     "payment": "billing_payment",
     "customer": "accounts_customer",
     "event": "billing_inboundevent",
+    "email": "billing_email",
     "difference": "billing_reconciliationitem",
     "subscription": "billing_subscription",
 }

@@ -11,9 +11,9 @@ from django.db.models import TextChoices
 
 from accounts.models import Customer, User
 from billing.errors import IdempotencyMismatch
-from billing.models import InboundEvent, Payment, StaffAction
+from billing.models import Email, InboundEvent, Payment, StaffAction
 from billing.money import Money
-from billing.services import inbox, refunds, unapplied
+from billing.services import emails, inbox, refunds, unapplied
 from common.errors import InvalidInput
 
 Detail = dict[str, Any]
@@ -28,6 +28,7 @@ class Act(TextChoices):
     APPLY_UNAPPLIED = "apply_unapplied", "Turned unapplied money into credits"
     ASSIGN_PAYER = "assign_payer", "Said who paid"
     HANDLE_AGAIN = "handle_again", "Had an event handled again"
+    SEND_AGAIN = "send_again", "Had an e-mail sent again"
     RECONCILE = "reconcile", "Ran a reconciliation"
     REPAIR = "repair_difference", "Repaired a difference"
     END_SUBSCRIPTION = "end_subscription", "Ended a subscription"
@@ -157,6 +158,23 @@ def handle_again(note: Note, event: InboundEvent) -> StaffAction:
         subject=f"event:{event.pk}",
         customer=None,
         asked={"event": event.external_id, "kind": event.kind},
+        do=do,
+    )
+
+
+def send_again(note: Note, email: Email) -> StaffAction:
+    """Have an e-mail sent once more, with what is so now."""
+
+    def do() -> Detail:
+        emails.send_again(email.pk)
+        return {"was": email.state}
+
+    return once(
+        note,
+        Act.SEND_AGAIN,
+        subject=f"email:{email.pk}",
+        customer=email.customer,
+        asked={"kind": email.kind, "key": email.key},
         do=do,
     )
 

@@ -22,7 +22,7 @@ LOOKING = [
     "view_payment", "view_unappliedpayment", "view_refund", "view_inboundevent",
     "view_staffaction", "view_dispute", "view_subscription", "view_subscriptionperiod",
     "view_reconciliationrun",
-    "view_reconciliationitem", "view_customer",
+    "view_reconciliationitem", "view_customer", "view_email",
 ]  # fmt: skip
 
 

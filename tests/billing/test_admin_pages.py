@@ -22,6 +22,7 @@ from billing.models import (
     Code,
     Dispute,
     DisputeState,
+    Email,
     Hold,
     InboundEvent,
     Invoice,
@@ -62,7 +63,7 @@ pytestmark = pytest.mark.django_db
 MODELS: list[type[models.Model]] = [
     Customer, Order, Payment, UnappliedPayment, Refund, LedgerAccount, Transfer, Lot, LotUse, Hold,
     InboundEvent, StaffAction, Dispute, ReconciliationRun, ReconciliationItem,
-    Subscription, SubscriptionPeriod, Invoice,
+    Subscription, SubscriptionPeriod, Invoice, Email,
 ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.http import int_to_base36
 
 from accounts.models import Customer
-from billing.models import Lot, LotUse, Transfer
+from billing.models import Email, Lot, LotUse, Transfer
 from common import ids
 from tests.security.world import World, beat_ids, email_id
 
@@ -130,6 +130,9 @@ PORTAL: dict[str, Entry] = {
     "billing/subscription/cancel": Entry(For.PERSON, body=_subscription),
     "billing/subscription/resume": Entry(For.PERSON, body=_nothing, reads=False),
     "billing/subscription/portal": Entry(For.PERSON, body=_nothing, reads=False),
+    "billing/spending": Entry(For.PERSON, body=lambda _: {"cap": "900000"}),
+    "billing/spending/off": Entry(For.PERSON, body=_nothing),
+    "billing/upgrade": Entry(For.PERSON, query="reason=spend_cap"),
     "billing/transactions": _OWN_PAGE,
     "billing/invoices": _OWN_PAGE,
     "billing/invoices.csv": _OWN_PAGE,
@@ -150,9 +153,13 @@ PORTAL: dict[str, Entry] = {
     "api/billing/credits/purchase": Entry(
         For.CALLER, body=lambda _: {"package": "small"}, reads=False, makes_own=True
     ),
+    "api/billing/spend-cap": _READ,
     "api/billing/transactions": _READ,
     "api/billing/invoices": _READ,
     "api/billing/invoices/<uuid:invoice_id>/pdf": Entry(For.CALLER, _invoice),
+    "api/billing/invoices/preview": Entry(
+        For.CALLER, body=lambda _: {"package": "small"}, reads=False
+    ),
     "api/billing/orders/<uuid:order_id>": Entry(For.CALLER, _open_order),
     "api/billing/orders/<uuid:order_id>/pay": Entry(For.CALLER, _wallet_order, reads=False),
     "api/billing/entitlements": _READ,
@@ -248,6 +255,9 @@ ADMIN: dict[str, Entry] = {
     "admin/billing/inboundevent/<path:object_id>/handle-again/": _act(
         _object(lambda world: world.event.pk)
     ),
+    "admin/billing/email/<path:object_id>/send-again/": _act(
+        _object(lambda world: world.first(Email))
+    ),
     "admin/billing/reconciliationrun/run-now/": _act(_nothing, rail="card", since="2026-01-01"),
     "admin/billing/reconciliationrun/<path:object_id>/repair-safe/": _act(
         _object(lambda world: world.difference.run_id)
@@ -284,6 +294,7 @@ ROWS: dict[str, Callable[[World], object]] = {
     "accounts/apikey": lambda world: world.api_key.pk,
     "accounts/customer": lambda world: world.customer.pk,
     "billing/staffaction": lambda world: world.action.pk,
+    "billing/email": lambda world: world.first(Email),
     "billing/inboundevent": lambda world: world.event.pk,
     "billing/ledgeraccount": lambda world: world.account.pk,
     "billing/transfer": lambda world: world.first(Transfer),

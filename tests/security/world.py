@@ -28,6 +28,7 @@ from billing.models import (
     Code,
     Dispute,
     DisputeState,
+    Email,
     Hold,
     InboundEvent,
     LedgerAccount,
@@ -57,6 +58,7 @@ from billing.services import (
     purchases,
     rails,
     refunds,
+    spend_caps,
     subscriptions,
 )
 from billing.services.plan_changes import Quote
@@ -72,6 +74,7 @@ NAME = "Vera Victim"
 OPEN_PRICE, PAID_PRICE, TAX, STRAY_PRICE, REFUND = 77_31, 83_47, 1_19, 91_13, 3_07
 HELD_MINOR, USED_MINOR = 123_457_000, 45_678_000
 CREDITS_PRICE_MINOR = 14_567_891_000
+CAP_MINOR = 876_543_000_000
 
 
 @dataclass(frozen=True)
@@ -100,11 +103,12 @@ class World:
     quote: Quote
 
     def first(self, model: Any) -> str:
-        """The id of the victim's first row of a model of the ledger."""
-        lookups = {
+        """The id of the victim's first row of a model."""
+        lookups: dict[Any, dict[str, Any]] = {
             Transfer: {"target": self.account},
             Lot: {"account": self.account},
             LotUse: {"lot__account": self.account},
+            Email: {"customer": self.customer},
         }
         return str(model.objects.filter(**lookups[model]).order_by("pk").first().pk)
 
@@ -134,6 +138,7 @@ class World:
             "held, as a number": str(HELD_MINOR),
             "used": str(Money(USED_MINOR, CREDIT)),
             "used, as a number": str(USED_MINOR),
+            "spend cap": str(Money(CAP_MINOR, CREDIT)),
             "reference of a hold": "reference-of-vera",
             "reference of usage": "usage-of-vera",
         }
@@ -168,6 +173,7 @@ def build() -> World:
     refund = refunds.request(payment.pk, reason="refund-reason-of-vera", amount_minor=REFUND)
     account = ledger.wallet(customer, CREDIT)
     _use(account)
+    spend_caps.set_cap(customer, Money(CAP_MINOR, CREDIT), by=user)
     subscription = _subscribe(customer, user)
     return World(
         user=user,
