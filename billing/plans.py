@@ -99,6 +99,16 @@ def offer_title(plan_name: str, interval: Interval) -> str:
     return gettext("%(plan)s, per %(interval)s") % {"plan": plan_name, "interval": interval.label}
 
 
+def unused_title(plan_name: str) -> str:
+    """What time that is given back is called, in the active language."""
+    return gettext("Unused time of %(plan)s") % {"plan": plan_name}
+
+
+def rest_title(plan_name: str) -> str:
+    """What the rest of a period at a better plan is called, in the active language."""
+    return gettext("The rest of the time as %(plan)s") % {"plan": plan_name}
+
+
 def change_title(title: str) -> str:
     """What paying for the change to an offer is called, in the active language."""
     return gettext("Change to %(offer)s") % {"offer": title}

@@ -60,7 +60,7 @@ class RailFilter(_ColumnFilter):
     column = "rail"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        return [(rail.name, rail.title) for rail in rails.available()]
+        return [(rail.name, str(rail.title)) for rail in rails.available()]
 
 
 class EmailKindFilter(_ColumnFilter):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from accounts.models import Customer
 from billing.models import Invoice
@@ -29,7 +30,7 @@ def invoice(customer: Customer, invoice_id: UUID) -> Invoice:
     """One issued document of this customer. Raises NotFound for anybody else's."""
     found = _issued(customer).filter(pk=invoice_id).first()
     if found is None:
-        raise NotFound("There is no such invoice.")
+        raise NotFound(_("There is no such invoice."))
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from django.db.models import TextChoices
 from django.utils.formats import number_format
@@ -17,6 +17,9 @@ from billing.money import Asset, Money, share_floor
 from billing.plans import FEATURE_NAMES, LENGTH_MONTHS, Interval, Limit, Offer, Plan
 from billing.selectors.subscriptions import SubscriptionRow
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 MONTHS_A_YEAR = 12
 
 
@@ -26,7 +29,7 @@ class Way(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def title(self) -> str: ...
+    def title(self) -> StrOrPromise: ...
     @property
     def assets(self) -> tuple[Asset, ...]: ...
     @property
@@ -267,7 +270,7 @@ def _choices(
         Choice(
             offer=offer,
             rail=way.name,
-            rail_title=way.title,
+            rail_title=str(way.title),
             renews=way.renews,
             move=_move(offer, way, current),
             saving=_saving(offer),

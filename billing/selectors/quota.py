@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from accounts.models import Customer
 from billing.models import Hold
 from billing.money import Money
@@ -47,7 +49,7 @@ def hold(customer: Customer, hold_id: UUID) -> Hold:
         .first()
     )
     if found is None:
-        raise NotFound("There is no such hold.")
+        raise NotFound(_("There is no such hold."))
     return found
 
 

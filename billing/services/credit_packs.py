@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.utils.translation import gettext as _
+
 from billing import ledger
 from billing.catalogue import CreditPack
 from billing.models import Code, Order
@@ -17,7 +19,7 @@ def sold(pack: CreditPack, asset: Asset) -> products.Sold:
     """What an order keeps of a pack sold in that asset. Raises InvalidInput when it is not."""
     price = pack.price_in(asset)
     if price is None:
-        raise InvalidInput("This package is not sold that way.", code="not_sold_that_way")
+        raise InvalidInput(_("This package is not sold that way."), code="not_sold_that_way")
     return products.Sold(
         kind=CreditPackType.kind,
         slug=pack.slug,

@@ -5,13 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.utils.translation import gettext_noop
+
 from accounts.models import Customer
-from billing.models import Order
+from billing.models import Order, OrderStatus
 from billing.services import orders, products, renewals
 from billing.services.charges import Charge, Term
 from common.errors import NotFound
 
-DOES_NOT_ADD_UP = "Its subtotal, discount and tax do not add up."
+# Reasons are kept in English, and translated where they are shown.
+DOES_NOT_ADD_UP = gettext_noop("Its subtotal, discount and tax do not add up.")
+CLOSED: dict[str, str] = {
+    OrderStatus.PAID: gettext_noop("The order was already paid."),
+    OrderStatus.EXPIRED: gettext_noop("The order was already not paid in time."),
+    OrderStatus.FAILED: gettext_noop("The order was already payment failed."),
+    OrderStatus.CANCELLED: gettext_noop("The order was already refunded before delivery."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +41,23 @@ def match(charge: Charge) -> Match:
     if charge.term is not None:
         return _match_term(charge, charge.term)
     if charge.order_id is None:
-        return Match(charge.customer, reason="It names no order.")
+        return Match(charge.customer, reason=gettext_noop("It names no order."))
     _wait_for_turn(charge.order_id)
     try:
         order = orders.lock(charge.order_id)
     except NotFound:
-        return Match(charge.customer, reason="It names an order that does not exist.")
+        return Match(charge.customer, reason=gettext_noop("It names an order that does not exist."))
     payer = charge.customer or order.customer
     if payer != order.customer:
-        return Match(payer, reason="It was paid by another customer than the one who ordered.")
+        return Match(
+            payer, reason=gettext_noop("It was paid by another customer than the one who ordered.")
+        )
     if not order.is_open:
-        return Match(payer, reason=f"The order was already {order.get_status_display()}.")
+        return Match(payer, reason=CLOSED[order.status])
     if order.asset != charge.asset.code or order.rail != charge.rail:
-        return Match(payer, reason="It came in another currency or way than ordered.")
+        return Match(payer, reason=gettext_noop("It came in another currency or way than ordered."))
     if order.subtotal_minor != charge.subtotal_minor:
-        return Match(payer, reason="The amount differs from the order's.")
+        return Match(payer, reason=gettext_noop("The amount differs from the order's."))
     if not _adds_up(charge):
         return Match(payer, reason=DOES_NOT_ADD_UP)
     outdated = products.why_undeliverable(order)

@@ -82,7 +82,7 @@ def lock(order_id: UUID) -> Order:
             .get(pk=order_id)
         )
     except Order.DoesNotExist:
-        raise NotFound("There is no such order.") from None
+        raise NotFound(_("There is no such order.")) from None
 
 
 def close(order: Order, *, discount_minor: int, tax_minor: int, paid_at: datetime) -> None:

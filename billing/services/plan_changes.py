@@ -15,6 +15,7 @@ from enum import StrEnum
 from django.core import signing
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from accounts.models import Customer, User
 from billing import catalogue
@@ -121,7 +122,7 @@ def confirm(customer: Customer, token: str, *, placed_by: User | None) -> Outcom
         return _outcome(subscription, When.NOW)
     if not subscription.renews:
         if order is None:
-            raise ChangeNotPossible("There is no time left to change.")
+            raise ChangeNotPossible(_("There is no time left to change."))
         return Outcome(subscription, When.NOW, order)
     _charge(subscription, offer, at, order)
     return _outcome(subscription, When.NOW)
@@ -176,11 +177,11 @@ def _charge(subscription: Subscription, offer: Offer, at: datetime, order: Order
 def _changeable(customer: Customer) -> Subscription:
     subscription = subscriptions.current(customer)
     if subscription is None:
-        raise NoSubscription("There is no subscription to change. Choose a plan first.")
+        raise NoSubscription(_("There is no subscription to change. Choose a plan first."))
     if subscription.status in (SubscriptionStatus.PAST_DUE, SubscriptionStatus.SUSPENDED):
-        raise ChangeNotPossible("Pay what is due first; then the plan can be changed.")
+        raise ChangeNotPossible(_("Pay what is due first; then the plan can be changed."))
     if subscription.frozen_by:
-        raise ChangeNotPossible("A payment of this subscription is disputed or being refunded.")
+        raise ChangeNotPossible(_("A payment of this subscription is disputed or being refunded."))
     return subscription
 
 
@@ -190,7 +191,7 @@ def _offer(
     offer = plan_offers.find(slug, interval, [subscription.unit])
     is_same = (slug, interval) == (subscription.plan_slug, subscription.interval)
     if is_same and not may_be_same:
-        raise ChangeNotPossible("That is the plan you have.")
+        raise ChangeNotPossible(_("That is the plan you have."))
     return offer
 
 
@@ -204,12 +205,12 @@ def _when(subscription: Subscription, offer: Offer) -> When:
     if not subscription.renews:
         if not is_better or offer.interval != subscription.interval:
             raise ChangeNotPossible(
-                "Prepaid time can go on as a better plan only; choose another one when it ends."
+                _("Prepaid time can go on as a better plan only; choose another one when it ends.")
             )
         return When.NOW
     if is_better or is_longer:
         if subscription.cancels_at is not None:
-            raise ChangeNotPossible("It is set to end. Resume it first; then change the plan.")
+            raise ChangeNotPossible(_("It is set to end. Resume it first; then change the plan."))
         _refuse_if_renewing(subscription)
         return When.NOW
     return When.PERIOD_END
@@ -217,7 +218,7 @@ def _when(subscription: Subscription, offer: Offer) -> When:
 
 def _refuse_if_renewing(subscription: Subscription) -> None:
     if subscription.renews and subscription.period_ends_at - clock.now() < TOO_LATE:
-        raise ChangeNotPossible("It renews in a moment. Please try again in a few minutes.")
+        raise ChangeNotPossible(_("It renews in a moment. Please try again in a few minutes."))
 
 
 def _order_of_change(

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core import signing
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from accounts.models import Customer, User
 from billing import selectors
@@ -65,7 +66,7 @@ def require_quoted(token: str, slug: str, interval: str) -> None:
     except signing.BadSignature:
         raise QuoteOutdated from None
     if (told["plan"], told["interval"]) != (slug, interval):
-        raise QuoteOutdated("That quote was for another plan. Nothing was changed.")
+        raise QuoteOutdated(_("That quote was for another plan. Nothing was changed."))
 
 
 def self_service_url(customer: Customer, *, back: str) -> str:
@@ -79,4 +80,4 @@ def self_service_url(customer: Customer, *, back: str) -> str:
     for rail in rails.available():
         if isinstance(rail, RenewingRail) and wanted in (None, rail.name):
             return rail.self_service_url(customer, f"{settings.PUBLIC_URL}{back}")
-    raise ChangeNotPossible("There is no page of a payment provider to manage cards here.")
+    raise ChangeNotPossible(_("There is no page of a payment provider to manage cards here."))

@@ -11,7 +11,7 @@ from django.db import transaction
 from billing.intervals import number_at, start_of
 from billing.models import Subscription, SubscriptionStatus
 from billing.money import Money, share_half_even
-from billing.plans import Offer
+from billing.plans import Offer, rest_title, unused_title
 from billing.selectors import plan_name
 from billing.services import subscriptions
 from billing.services.renewing import ChangeCost
@@ -34,8 +34,8 @@ def cost_of_change(subscription: Subscription, offer: Offer, at: datetime) -> Ch
     unit = offer.price.asset
     due = Money(max(rest - unused, 0), unit)
     parts = (
-        (f"Unused time of {plan_name(subscription.plan_slug)}", Money(-unused, unit)),
-        (f"The rest of the time as {offer.plan.name}", Money(rest, unit)),
+        (unused_title(plan_name(subscription.plan_slug)), Money(-unused, unit)),
+        (rest_title(offer.plan.name), Money(rest, unit)),
     )
     return ChangeCost(parts, due, Money(0, unit), due, subscription.period_ends_at)
 

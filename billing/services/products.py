@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext as _
+
 from billing import ledger
 from billing.models import Code, LedgerAccount, Order
 from billing.money import Money
@@ -77,7 +79,7 @@ class ProductType(ABC):
     def why_undeliverable(self, order: Order) -> str:
         """Why an open order can no longer become what it says; empty while it can.
 
-        Money that comes for it all the same is kept as unapplied.
+        Money that comes for it all the same is kept as unapplied. In English: it is kept, too.
         """
         return ""
 
@@ -85,7 +87,7 @@ class ProductType(ABC):
         """Refuse before money is taken what would be undeliverable, or bought in vain."""
         reason = self.why_undeliverable(order)
         if reason:
-            raise Conflict(reason, code="order_outdated")
+            raise Conflict(_(reason), code="order_outdated")
 
     @abstractmethod
     def deliver(self, order: Order, *, at: datetime) -> None:

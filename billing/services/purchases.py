@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from accounts.models import Customer, User
 from billing import catalogue
@@ -55,9 +56,9 @@ def package(slug: str, *, rail: str) -> products.Sold:
         if pack.price_in(unit) is not None:
             return credit_packs.sold(pack, unit)
     raise InvalidInput(
-        "This package is not sold that way.",
+        _("This package is not sold that way."),
         code="not_sold_that_way",
-        fields={"rail": ["This package is not sold that way."]},
+        fields={"rail": [_("This package is not sold that way.")]},
     )
 
 
@@ -66,9 +67,9 @@ def custom(amount_minor: int, *, rail: str) -> products.Sold:
     unit = custom_unit()
     if unit not in rails.named(rail).assets:
         raise InvalidInput(
-            "Amounts of your choice are not sold that way.",
+            _("Amounts of your choice are not sold that way."),
             code="not_sold_that_way",
-            fields={"rail": [f"It does not take {unit}."]},
+            fields={"rail": [_("It does not take %(unit)s.") % {"unit": unit}]},
         )
     return credit_packs.sold(
         catalogue.current().custom_credit_pack(Money(amount_minor, unit)), unit

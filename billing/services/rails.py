@@ -11,12 +11,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+from django.utils.translation import gettext as _
 
 from accounts.models import Customer
 from billing.models import InboundEvent, Order, Payment, Refund
 from billing.money import Asset
 from common.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 Handler = Callable[[InboundEvent], None]
 
@@ -77,7 +82,7 @@ class Rail(ABC):
     """One way to pay. Methods that call the provider are never called inside a transaction."""
 
     name: ClassVar[str]
-    title: ClassVar[str]
+    title: ClassVar[StrOrPromise]
     assets: ClassVar[tuple[Asset, ...]]
     # Whether the provider keeps customers, so that every one of ours is made known to it.
     knows_customers: ClassVar[bool] = False
@@ -159,7 +164,8 @@ def named(name: str) -> Rail:
     """The rail of that name. Raises InvalidInput when this deployment does not have it."""
     rail = _RAILS.get(name)
     if rail is None:
-        raise InvalidInput(f"Paying by {name} is not available here.", code="rail_not_available")
+        refusal = _("Paying by %(name)s is not available here.") % {"name": name}
+        raise InvalidInput(refusal, code="rail_not_available")
     return rail
 
 

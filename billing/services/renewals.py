@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 from accounts.models import Customer
 from billing import catalogue
@@ -27,7 +28,7 @@ def order_for(charge: Charge, term: Term) -> tuple[Order | None, str]:
     customer = subscription.customer if subscription else charge.customer
     refusal = _refusal(subscription, customer, charge.customer, term)
     if not refusal and subscription is not None and _is_after_the_end(subscription, term):
-        refusal = "The subscription had ended before the time that was charged."
+        refusal = gettext_noop("The subscription had ended before the time that was charged.")
     if refusal or customer is None:
         return None, refusal
     placed = _placed(customer, subscription, term, charge.subtotal_minor)
@@ -78,13 +79,13 @@ def _refusal(
 ) -> str:
     """Why money for a subscription cannot become time of it; empty when it can."""
     if customer is None:
-        return "It is for a subscription of a customer we do not know."
+        return gettext_noop("It is for a subscription of a customer we do not know.")
     if payer is not None and payer != customer:
-        return "It was paid by another customer than the one who subscribed."
+        return gettext_noop("It was paid by another customer than the one who subscribed.")
     if not catalogue.current().has_plan(term.plan_slug):
-        return "It is for a subscription to something that is no plan of ours."
+        return gettext_noop("It is for a subscription to something that is no plan of ours.")
     if subscription is not None and _is_billed(subscription, term):
-        return "That time of the subscription is paid already."
+        return gettext_noop("That time of the subscription is paid already.")
     return ""
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
+from django.utils.translation import gettext as _
+
 from accounts.models import Customer
 from billing.errors import ChangeNotPossible
 from billing.models import Order, Subscription
@@ -87,5 +89,5 @@ def rail_of(subscription: Subscription) -> RenewingRail:
     """The rail that renews it. Raises ChangeNotPossible for prepaid time."""
     rail = rails.named(subscription.rail)
     if not isinstance(rail, RenewingRail) or not subscription.renews:
-        raise ChangeNotPossible("This is prepaid: it does not renew by itself.")
+        raise ChangeNotPossible(_("This is prepaid: it does not renew by itself."))
     return rail

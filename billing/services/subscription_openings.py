@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from billing.errors import ChangeNotPossible
 from billing.intervals import number_at, start_of
 from billing.models import Order, PeriodKind, Subscription, SubscriptionStatus
@@ -15,9 +18,10 @@ from common import clock
 
 # The difference is counted from when it was quoted.
 CHANGE_LASTS = timedelta(hours=1)
-OVER = "The time that was to be changed is over."
-CHARGED = "This is charged to the subscription itself, and not paid by itself."
-CHANGED = "The subscription has changed since this was ordered. Please order again."
+# Kept in English, and translated where they are shown.
+OVER = gettext_noop("The time that was to be changed is over.")
+CHARGED = gettext_noop("This is charged to the subscription itself, and not paid by itself.")
+CHANGED = gettext_noop("The subscription has changed since this was ordered. Please order again.")
 
 
 def open_or_extend(order: Order) -> tuple[Subscription, Stretch]:
@@ -30,7 +34,7 @@ def open_or_extend(order: Order) -> tuple[Subscription, Stretch]:
     known = _prepaid(order)
     if "change" in order.snapshot:
         if known is None:
-            raise ChangeNotPossible(OVER)
+            raise ChangeNotPossible(_(OVER))
         return known, _rest_at_new_plan(order, known)
     if known is None:
         return _new_prepaid(order)

@@ -6,13 +6,17 @@ from datetime import datetime
 from typing import Any
 
 import stripe
+from django.conf import settings
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from billing.errors import PaymentDeclined, RailUnavailable
 from billing.models import Order, Subscription
 from billing.money import Asset, Money, asset
-from billing.plans import Offer
+from billing.plans import Offer, rest_title, unused_title
 from billing.rails.card import catalogue_sync, objects, subscriptions
 from billing.rails.card.client import reachable
+from billing.selectors import plan_name
 from billing.services.renewing import ChangeCost
 
 
@@ -36,7 +40,7 @@ def cost(subscription: Subscription, offer: Offer, at: datetime) -> ChangeCost:
     unit = asset(preview["currency"].upper())
     lines = preview["lines"]["data"]
     return ChangeCost(
-        parts=[*_parts(lines, unit), *_discount(preview, unit)],
+        parts=[*_parts(lines, unit, subscription, offer), *_discount(preview, unit)],
         subtotal=Money(preview["subtotal"], unit),
         tax=Money(sum(one["amount"] for one in preview["total_taxes"] or []), unit),
         total=Money(preview["total"], unit),
@@ -65,9 +69,11 @@ def change_now(subscription: Subscription, offer: Offer, at: datetime, order: Or
                 idempotency_key=key,
             )
     except stripe.CardError as error:
-        raise PaymentDeclined(
-            f"{error.user_message or 'The card was declined.'} Nothing was changed or charged."
-        ) from error
+        # The provider speaks English only.
+        in_english = get_language() == settings.LANGUAGE_CODE
+        reason = (error.user_message if in_english else "") or _("The card was declined.")
+        told = _("%(reason)s Nothing was changed or charged.") % {"reason": reason}
+        raise PaymentDeclined(told) from error
     except RailUnavailable as error:
         if error.key_spent and order is not None:
             order.spent_keys += 1
@@ -161,10 +167,22 @@ def _price_of(offer: Offer) -> str:
     return catalogue_sync.ensure_price(product_id, offer.interval, offer.price)
 
 
-def _parts(lines: list[dict[str, Any]], unit: Asset) -> list[tuple[str, Money]]:
-    return [(one["description"] or "", Money(one["amount"], unit)) for one in lines]
+def _parts(
+    lines: list[dict[str, Any]], unit: Asset, subscription: Subscription, offer: Offer
+) -> list[tuple[str, Money]]:
+    """The provider's lines in its own words; it has English ones only."""
+    if get_language() == settings.LANGUAGE_CODE:
+        return [(one["description"] or "", Money(one["amount"], unit)) for one in lines]
+    given_back = unused_title(plan_name(subscription.plan_slug))
+    return [
+        (
+            given_back if one["amount"] < 0 else rest_title(offer.plan.name),
+            Money(one["amount"], unit),
+        )
+        for one in lines
+    ]
 
 
 def _discount(invoice: dict[str, Any], unit: Asset) -> list[tuple[str, Money]]:
     total = sum(one["amount"] for one in invoice["total_discount_amounts"] or [])
-    return [("Discount", Money(-total, unit))] if total else []
+    return [(_("Discount"), Money(-total, unit))] if total else []

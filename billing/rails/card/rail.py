@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.models import Customer
 from billing.models import InboundEvent, Order, Refund, Subscription
@@ -36,7 +37,7 @@ class CardRail(RenewingRail, ChargingRail):
     """Cards and what else Stripe Checkout offers, in dollars."""
 
     name = "card"
-    title = "Card"
+    title = gettext_lazy("Card")
     assets = (USD,)
     knows_customers = True
 

@@ -6,6 +6,8 @@ import logging
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext
+
 from billing.errors import RailUnavailable
 from billing.models import SubscriptionPeriod, SubscriptionStatus
 from billing.rails.card import invoices, objects, prices
@@ -43,7 +45,7 @@ def sync(subscription_id: str, *, invoice_id: str | None = None) -> None:
         standing = read(found)
         if standing is None or subscriptions.record(standing, heard_before=heard):
             return
-    raise RailUnavailable("This subscription is changing too quickly. Please try again.")
+    raise RailUnavailable(gettext("This subscription is changing too quickly. Please try again."))
 
 
 def catch_up(subscription_id: str) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 from billing.models import Order, Refund
 from billing.money import CREDIT
@@ -30,7 +31,7 @@ class WalletRail(Rail):
     """Whatever has a price in credits, paid from the wallet. It does not renew by itself."""
 
     name = paying.RAIL
-    title = "Credits"
+    title = gettext_lazy("Credits")
     assets = (CREDIT,)
 
     @property
