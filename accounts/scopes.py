@@ -55,3 +55,4 @@ SUBSCRIPTION_WRITE = register(
 )
 QUOTA_WRITE = register("quota:write", _("Reserve, capture and release quota"), pays=True)
 USAGE_WRITE = register("usage:write", _("Report usage"), pays=True)
+SPENDING_WRITE = register("spending:write", _("Set or lift the monthly spend cap"), pays=True)

@@ -20,3 +20,4 @@ class BillingConfig(AppConfig):
         rails.register_rails()
         upgrades.register_pages()
         services.register_letters()
+        services.register_account_parts()

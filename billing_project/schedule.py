@@ -28,6 +28,10 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "check": {"task": "billing.check_ledger", "schedule": crontab(hour=4, minute=10)},
     "api_answers": {"task": "common.purge_idempotency_keys", "schedule": crontab(minute=41)},
     "sessions": {"task": "common.purge_sessions", "schedule": crontab(hour=5, minute=10)},
+    "closed_accounts": {
+        "task": "accounts.forget_closed",
+        "schedule": crontab(hour=5, minute=25),
+    },
     "heartbeat": {"task": "operations.beat", "schedule": timedelta(minutes=1)},
     "watch": {"task": "operations.watch", "schedule": timedelta(minutes=5)},
 }

@@ -47,6 +47,8 @@ class Part:
     obstacles: Callable[[Customer], Iterable[Obstacle]] = field(default=lambda _customer: ())
     losses: Callable[[Customer], Iterable[str]] = field(default=lambda _customer: ())
     close: Callable[[Customer], None] = field(default=lambda _customer: None)
+    # Takes out what names people, when there is no way back any more.
+    forget: Callable[[Customer], None] = field(default=lambda _customer: None)
 
 
 class CannotClose(Conflict):
@@ -177,6 +179,8 @@ def _forget(customer: Customer) -> None:
             _forget_user(user)
     else:
         Membership.objects.filter(customer=customer).delete()
+    for part in _PARTS.values():
+        part.forget(customer)
     Invitation.objects.filter(customer=customer).delete()
     TeamEvent.objects.filter(customer=customer).update(subject="")
     # The country stays: it is what taxes were counted by.

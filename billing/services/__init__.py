@@ -14,3 +14,10 @@ def register_letters() -> None:
         letters_payments,
         letters_plans,
     )
+
+
+def register_account_parts() -> None:
+    """Tell the settings pages what billing holds, mails, and wants settled before an end."""
+    from billing.services import account_parts
+
+    account_parts.register()

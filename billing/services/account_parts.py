@@ -1,0 +1,109 @@
+"""What billing adds to the settings pages: e-mails to choose, data to export, ways to an end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db.models import Sum
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from accounts.models import Customer
+from accounts.services import closing, exports, notifications
+from accounts.services.closing import Obstacle
+from billing import catalogue, selectors
+from billing.models import (
+    Dispute,
+    DisputeState,
+    Email,
+    LedgerAccount,
+    Refund,
+    RefundState,
+    Subscription,
+)
+from billing.money import Money, asset
+from billing.selectors import exported
+from billing.services import auto_top_ups, emails
+from common import clock
+
+# Roles of accounts on which a customer owes something; they are below zero then.
+_OWING = ("debt", "accrued", "creator_debt")
+
+
+def register() -> None:
+    """Fill the registries of accounts."""
+    notifications.register(_email_choices)
+    for name, rows in exported.sections().items():
+        exports.register(name, rows)
+    closing.register(
+        "billing",
+        closing.Part(obstacles=obstacles, losses=losses, close=_close, forget=_forget),
+    )
+
+
+def obstacles(customer: Customer) -> Iterator[Obstacle]:
+    """What has to end, be paid or be decided before this customer may be closed."""
+    renewing = Subscription.objects.live(clock.now()).filter(customer=customer, renews=True)
+    for subscription in renewing.filter(cancels_at=None):
+        said = {"plan": selectors.plan_name(subscription.plan_slug)}
+        yield Obstacle(
+            _("Your plan %(plan)s renews by itself. Cancel it first.") % said,
+            reverse("billing:cancel"),
+            _("Cancel the plan"),
+        )
+    for owed in _owed(customer):
+        yield Obstacle(
+            _("You owe %(amount)s. The next purchase pays it.") % {"amount": owed},
+            reverse("billing:buy"),
+            _("Buy credits"),
+        )
+    transactions = reverse("billing:transactions"), _("See transactions")
+    disputes = Dispute.objects.filter(
+        payment__customer=customer, state__in=[DisputeState.INQUIRY, DisputeState.OPEN]
+    )
+    if disputes.exists():
+        yield Obstacle(_("A payment is disputed at the bank. Wait for its end."), *transactions)
+    going_back = Refund.objects.filter(
+        payment__customer=customer, state__in=[RefundState.REQUESTED, RefundState.SENT]
+    )
+    if going_back.exists():
+        yield Obstacle(_("A refund is on its way to you. Wait for it."), *transactions)
+    for left in selectors.unapplied(customer).totals:
+        sentence = _("%(amount)s that you paid fits no order. Ask us to refund it.")
+        yield Obstacle(sentence % {"amount": left}, *transactions)
+
+
+def losses(customer: Customer) -> Iterator[str]:
+    """Credits, units and paid time that nobody could use any more."""
+    for amount in [selectors.credit_balance(customer), *selectors.other_balances(customer)]:
+        if amount.amount_minor > 0:
+            yield _("%(amount)s that you have not used") % {"amount": amount}
+    plan = selectors.entitlements(customer).plan
+    if plan.slug != catalogue.current().free_plan.slug:
+        yield _("Your plan %(plan)s, for the time that is paid") % {"plan": plan.name}
+
+
+def _owed(customer: Customer) -> list[Money]:
+    sums = (
+        LedgerAccount.objects.filter(owner=customer, role__in=_OWING, balance_minor__lt=0)
+        .values("asset")
+        .annotate(total=Sum("balance_minor"))
+        .order_by("asset")
+    )
+    return [Money(-int(row["total"]), asset(row["asset"])) for row in sums]
+
+
+def _email_choices() -> list[notifications.Choice]:
+    return [
+        notifications.Choice(choice.kind, choice.label, choice.can_be_muted)
+        for choice in emails.choices()
+    ]
+
+
+def _close(customer: Customer) -> None:
+    auto_top_ups.switch_off(customer)
+
+
+def _forget(customer: Customer) -> None:
+    """Addresses in the outbox; what was sent, and when, stays."""
+    Email.objects.filter(customer=customer).update(to_address="", sent_to="", subject="")
