@@ -1,5 +1,11 @@
 """Reading: each function is named for what it returns, and writes nothing."""
 
+from billing.selectors.auto_top_ups import (
+    AutoTopUpRow,
+    auto_top_up,
+    charged_this_month,
+    month_of,
+)
 from billing.selectors.balances import (
     Balance,
     Holdings,
@@ -55,14 +61,15 @@ from billing.selectors.subscriptions import (
     Phase,
     SubscriptionRow,
     period_of,
-    plan_name,
     subscription_of,
     subscription_overview,
     subscription_periods,
     subscription_row,
 )
+from billing.titles import plan_name
 
 __all__ = [
+    "AutoTopUpRow",
     "Balance",
     "Choice",
     "Day",
@@ -91,7 +98,9 @@ __all__ = [
     "Unapplied",
     "all_invoices",
     "all_rows",
+    "auto_top_up",
     "balance",
+    "charged_this_month",
     "comparison",
     "credit_balance",
     "entitlements",
@@ -105,6 +114,7 @@ __all__ = [
     "lost",
     "lots",
     "lots_in",
+    "month_of",
     "open_orders",
     "other_balances",
     "period_of",

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Sum
 
 from billing import selectors
 from billing.errors import RailUnavailable
-from billing.intervals import month_at
 from billing.models import (
     AutoTopUp,
     AutoTopUpCharge,
@@ -28,7 +26,7 @@ from billing.models import (
     OrderStatus,
     Payment,
 )
-from billing.money import USD, Money
+from billing.money import USD
 from billing.services import (
     auto_top_ups,
     charging,
@@ -51,7 +49,6 @@ BACK_OFF_SECONDS = (5, 15, 60, 300, 900, 3600)
 UNDER_WAY_PAUSE = timedelta(minutes=10)
 # After a decline it waits this long; the one after these switches it off.
 AFTER_DECLINE = (timedelta(hours=1), timedelta(hours=8), timedelta(days=1))
-COUNTS = (ChargeState.PENDING, ChargeState.PAID)
 
 
 def low_ids(limit: int = 500) -> list[UUID]:
@@ -92,8 +89,8 @@ def begin(auto_top_up_id: UUID) -> AutoTopUpCharge | None:
     if item is None:
         auto_top_ups.stop(row.customer_id, stop)
         return None
-    if left_this_month(row) < row.price:
-        row.next_look_at = month_of(row)[1]
+    if row.monthly_max < selectors.charged_this_month(row.customer, row) + row.price:
+        row.next_look_at = selectors.month_of(row.customer)[1]
         row.save(update_fields=["next_look_at"])
         return None
     rail = auto_top_ups.require_rail()
@@ -121,23 +118,6 @@ def _item(row: AutoTopUp) -> tuple[products.Sold | None, AutoTopUpStop]:
     if row.price < item.price:
         return None, AutoTopUpStop.PRICE_CHANGED
     return replace(item, snapshot=item.snapshot | {"off_session": True}), AutoTopUpStop.BY_OWNER
-
-
-def month_of(row: AutoTopUp) -> tuple[datetime, datetime]:
-    """The month of the customer's anchor, in their time zone, that counts now."""
-    return month_at(row.customer.anchor_at, clock.now(), row.customer.zone)
-
-
-def charged_this_month(row: AutoTopUp) -> Money:
-    """What was charged since the month began, charges under way included; refunds are not."""
-    since = row.charges.filter(state__in=COUNTS, requested_at__gte=month_of(row)[0])
-    total = since.aggregate(total=Sum("order__subtotal_minor"))["total"]
-    return Money(total or 0, USD)
-
-
-def left_this_month(row: AutoTopUp) -> Money:
-    """What may still be charged until the month ends."""
-    return row.monthly_max - charged_this_month(row)
 
 
 def send(charge_id: UUID) -> None:

@@ -187,6 +187,14 @@ def saving_url(row: AutoTopUp, *, done_url: str, back_url: str) -> str:
     )
 
 
+def finish_saving(customer: Customer, page_id: str) -> None:
+    """Take in what this customer did on the page to save a card, if they did.
+
+    Not inside a transaction. Raises NotOffered, NotFound and RailUnavailable.
+    """
+    require_rail().finish_saving(customer, page_id)
+
+
 @transaction.atomic
 def card_saved(customer: Customer, *, reference: str, card: str) -> None:
     """A card was saved on a page opened for ``reference``: use it, and begin if this was awaited.
