@@ -77,7 +77,7 @@ def _accounts(customer: Customer) -> Section:
         )
         for account in accounts
     ]
-    note = f"{spendable} can be spent now. A debt is a balance below zero."
+    note = f"{spendable} can be spent now. A debt is a balance below zero. {_cap(customer)}"
     columns = ["Account", "Balance", "Held", ""]
     return Section(
         "Wallets and debts",
@@ -86,6 +86,15 @@ def _accounts(customer: Customer) -> Section:
         list_of(LedgerAccount, owner__id__exact=customer.pk),
         note,
     )
+
+
+def _cap(customer: Customer) -> str:
+    """What the customer set as the most to be spent in a month."""
+    cap = selectors.spend_cap(customer)
+    if cap.cap is None:
+        return "No spend cap."
+    until = cap.resets_at.astimezone(customer.zone)
+    return f"Spend cap: {cap.used} of {cap.cap} used until {until:%d %b %Y}."
 
 
 def _lots(customer: Customer) -> Section:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext as _
 
 from accounts.http import PortalRequest, SignedInRequest
 from billing import selectors
@@ -67,4 +69,24 @@ def _notices(request: HttpRequest) -> list[Notice]:
     if len(found.live) > 1:
         names = " and ".join(row.plan_name for row in found.live)
         told.append(Notice("duplicate", names, "", is_fixed_at_provider=False))
-    return told
+    return told + _cap_notices(cast("SignedInRequest", request))
+
+
+def _cap_notices(request: SignedInRequest) -> list[Notice]:
+    """What is to be said of the spend cap, except where it is the subject; one query."""
+    wallet = holdings_of(request).wallet
+    if wallet is None or wallet.cap_minor is None or request.path in _told_there():
+        return []
+    cap = selectors.spend_cap(request.customer)
+    used = {"used": cap.used, "cap": cap.cap}
+    if cap.is_reached:
+        sentence = _("%(used)s of %(cap)s are used: nothing more can be spent this month.") % used
+        return [Notice("spend_cap", "", sentence, is_fixed_at_provider=False)]
+    if cap.is_nearly_reached:
+        sentence = _("%(used)s of %(cap)s are used.") % used
+        return [Notice("spend_cap_near", "", sentence, is_fixed_at_provider=False)]
+    return []
+
+
+def _told_there() -> tuple[str, ...]:
+    return tuple(map(reverse, ("billing:spending", "billing:spending_off", "billing:upgrade")))
