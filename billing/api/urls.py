@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from billing.api import entitlements, invoices, orders, paying, quota, subscriptions, wallet
+from billing.api import (
+    entitlements,
+    invoices,
+    orders,
+    paying,
+    quota,
+    spend_cap,
+    subscriptions,
+    wallet,
+)
 
 urlpatterns = [
     path("billing/config", wallet.Config.as_view(), name="api-config"),
@@ -23,6 +32,7 @@ urlpatterns = [
         entitlements.TheEntitlements.as_view(),
         name="api-entitlements",
     ),
+    path("billing/spend-cap", spend_cap.TheSpendCap.as_view(), name="api-spend-cap"),
     path("billing/plans", subscriptions.Plans.as_view(), name="api-plans"),
     path("billing/subscription", subscriptions.TheSubscription.as_view(), name="api-subscription"),
     path("billing/portal", subscriptions.Portal.as_view(), name="api-portal"),
