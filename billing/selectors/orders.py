@@ -10,10 +10,13 @@ from typing import TypeVar
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import F, OuterRef, Prefetch, QuerySet, TextChoices
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.models import Customer
 from billing.models import Dispute, DisputeState, Order, OrderStatus, Payment, Refund
 from billing.money import CREDIT, Money, asset
+from billing.titles import order_title
 from common import clock
 from common.errors import NotFound
 from common.pagination import CursorInvalid
@@ -24,18 +27,18 @@ Row = TypeVar("Row", Order, Payment)
 class State(TextChoices):
     """Where a purchase stands, as a customer would say it."""
 
-    OPEN = "open", "Waiting for payment"
-    OVERDUE = "overdue", "Not paid in time, being checked"
-    UNDELIVERED = "undelivered", "Paid, being delivered"
-    DELIVERED = "delivered", "Paid"
-    REFUND_PENDING = "refund_pending", "Refund on its way"
-    REFUNDED_IN_PART = "refunded_in_part", "Refunded in part"
-    REFUNDED = "refunded", "Refunded"
-    DISPUTED = "disputed", "Disputed, frozen until decided"
-    CHARGED_BACK = "charged_back", "Charged back"
-    EXPIRED = "expired", "Not paid in time"
-    FAILED = "failed", "Payment failed"
-    UNAPPLIED = "unapplied", "Received, not applied"
+    OPEN = "open", pgettext_lazy("a purchase", "Waiting for payment")
+    OVERDUE = "overdue", pgettext_lazy("a purchase", "Not paid in time, being checked")
+    UNDELIVERED = "undelivered", pgettext_lazy("a purchase", "Paid, being delivered")
+    DELIVERED = "delivered", pgettext_lazy("a purchase", "Paid")
+    REFUND_PENDING = "refund_pending", pgettext_lazy("a purchase", "Refund on its way")
+    REFUNDED_IN_PART = "refunded_in_part", pgettext_lazy("a purchase", "Refunded in part")
+    REFUNDED = "refunded", pgettext_lazy("a purchase", "Refunded")
+    DISPUTED = "disputed", pgettext_lazy("a purchase", "Disputed, frozen until decided")
+    CHARGED_BACK = "charged_back", pgettext_lazy("a purchase", "Charged back")
+    EXPIRED = "expired", pgettext_lazy("a purchase", "Not paid in time")
+    FAILED = "failed", pgettext_lazy("a purchase", "Payment failed")
+    UNAPPLIED = "unapplied", pgettext_lazy("a purchase", "Received, not applied")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,8 @@ class Purchase:
     @property
     def note(self) -> str:
         """Why money was not applied to what it named; empty for all else."""
-        return self.payment.unapplied_reason if self.payment else ""
+        reason = self.payment.unapplied_reason if self.payment else ""
+        return _(reason) if reason else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ def purchase(customer: Customer, order_id: uuid.UUID) -> Purchase:
     """One order of this customer with its payments. Raises NotFound for anybody else's."""
     order = _orders(customer).filter(pk=order_id).first()
     if order is None:
-        raise NotFound("There is no such order.")
+        raise NotFound(_("There is no such order."))
     return purchase_of(order)
 
 
@@ -140,7 +144,7 @@ def receipt(customer: Customer, payment_id: uuid.UUID) -> Receipt:
         .first()
     )
     if payment is None:
-        raise NotFound("There is no such payment.")
+        raise NotFound(_("There is no such payment."))
     order = payment.order
     shown = purchase(customer, order.pk) if order else _without_order(payment)
     refunds = payment.refunds.select_related("payment").order_by("pk")
@@ -186,14 +190,14 @@ def purchase_of(order: Order) -> Purchase:
 
 def _title(order: Order) -> str:
     if order.from_unapplied:
-        return f"Extra payment, turned into {order.product_name}"
-    return order.product_name
+        return _("Extra payment, turned into %(product)s") % {"product": order_title(order)}
+    return order_title(order)
 
 
 def _without_order(payment: Payment) -> Purchase:
     return Purchase(
         id=payment.pk,
-        title="Payment that fits no order",
+        title=_("Payment that fits no order"),
         state=_refund_state([payment]) or State.UNAPPLIED,
         rail=payment.rail,
         created_at=clock.moment_of(payment.settled_at, payment.occurred_at),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -13,11 +13,16 @@ from django.core import signing
 from django.db import connection
 from django.db.models import TextChoices, TextField, Value
 from django.db.models.functions import Cast, Concat
+from django.utils.translation import pgettext_lazy
 
 from billing.models import Code, LedgerAccount, Order
 from billing.money import Money
+from billing.titles import product_title
 from common import clock
 from common.pagination import CursorInvalid
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 # Wide enough for any statement, narrow enough for every time zone.
 EARLIEST, LATEST = date(2000, 1, 1), date(2200, 1, 1)
@@ -26,14 +31,14 @@ EARLIEST, LATEST = date(2000, 1, 1), date(2200, 1, 1)
 class Kind(TextChoices):
     """What a customer would call a movement."""
 
-    PURCHASE = "purchase", "Bought"
-    BONUS = "bonus", "Given"
-    USAGE = "usage", "Used"
-    ORDER = "order", "Paid with credits"
-    REFUND = "refund", "Refunds"
-    EXPIRY = "expiry", "Expired"
-    DEBT = "debt", "Debt paid"
-    OTHER = "other", "Other"
+    PURCHASE = "purchase", pgettext_lazy("a movement", "Bought")
+    BONUS = "bonus", pgettext_lazy("a movement", "Given")
+    USAGE = "usage", pgettext_lazy("a movement", "Used")
+    ORDER = "order", pgettext_lazy("a movement", "Paid with credits")
+    REFUND = "refund", pgettext_lazy("a movement", "Refunds")
+    EXPIRY = "expiry", pgettext_lazy("a movement", "Expired")
+    DEBT = "debt", pgettext_lazy("a movement", "Debt paid")
+    OTHER = "other", pgettext_lazy("a movement", "Other")
 
 
 _KINDS: dict[Kind, frozenset[str]] = {
@@ -46,24 +51,24 @@ _KINDS: dict[Kind, frozenset[str]] = {
     Kind.DEBT: frozenset({Code.DEBT_PAYMENT, Code.DEBT_PAYMENT_BACK}),
 }
 
-_DESCRIPTIONS: dict[str, str] = {
-    Code.PURCHASE: "Bought",
-    Code.PROMOTION: "Given to you",
-    Code.ADJUSTMENT: "Adjusted by our staff",
-    Code.USAGE: "Used",
-    Code.USAGE_REFUND: "Given back for usage",
-    Code.ORDER: "Paid with credits",
-    Code.ORDER_BACK: "Refunded to your credits",
-    Code.REVOKE: "Taken back with a refund",
-    Code.REVOKE_BACK: "Given back: a refund failed",
-    Code.EXPIRE: "Expired",
-    Code.DEBT_PAYMENT: "Paid what was owed",
-    Code.DEBT_PAYMENT_BACK: "Given back: owed less after all",
+_DESCRIPTIONS: dict[str, StrOrPromise] = {
+    Code.PURCHASE: pgettext_lazy("a movement", "Bought"),
+    Code.PROMOTION: pgettext_lazy("a movement", "Given to you"),
+    Code.ADJUSTMENT: pgettext_lazy("a movement", "Adjusted by our staff"),
+    Code.USAGE: pgettext_lazy("a movement", "Used"),
+    Code.USAGE_REFUND: pgettext_lazy("a movement", "Given back for usage"),
+    Code.ORDER: pgettext_lazy("a movement", "Paid with credits"),
+    Code.ORDER_BACK: pgettext_lazy("a movement", "Refunded to your credits"),
+    Code.REVOKE: pgettext_lazy("a movement", "Taken back with a refund"),
+    Code.REVOKE_BACK: pgettext_lazy("a movement", "Given back: a refund failed"),
+    Code.EXPIRE: pgettext_lazy("a movement", "Expired"),
+    Code.DEBT_PAYMENT: pgettext_lazy("a movement", "Paid what was owed"),
+    Code.DEBT_PAYMENT_BACK: pgettext_lazy("a movement", "Given back: owed less after all"),
 }
 # The same, where a payer's bank and not a refund took the money back.
-_DISPUTED: dict[str, str] = {
-    Code.REVOKE: "Taken back: the payment was charged back",
-    Code.REVOKE_BACK: "Given back: the charge-back was undone",
+_DISPUTED: dict[str, StrOrPromise] = {
+    Code.REVOKE: pgettext_lazy("a movement", "Taken back: the payment was charged back"),
+    Code.REVOKE_BACK: pgettext_lazy("a movement", "Given back: the charge-back was undone"),
 }
 
 
@@ -247,7 +252,8 @@ def _describe(records: Sequence[dict[str, Any]], wallet: LedgerAccount) -> list[
 def _row(record: dict[str, Any], order: _Order | None, wallet: LedgerAccount) -> StatementRow:
     code = record["code"]
     words = _DISPUTED if record["group_key"].startswith("dispute:") else _DESCRIPTIONS
-    description = words.get(code) or _DESCRIPTIONS.get(code) or code.replace("_", " ").capitalize()
+    known = words.get(code) or _DESCRIPTIONS.get(code)
+    description = str(known) if known else code.replace("_", " ").capitalize()
     about = order.name if order else reference_in(record["group_key"], wallet)
     return StatementRow(
         id=record["id"],
@@ -269,14 +275,17 @@ def _orders_of(groups: set[str]) -> dict[str, _Order]:
         Order.objects.filter(**{f"{path}__in": ids})
         .order_by()
         .annotate(group=Concat(Value(prefix), Cast(path, TextField()), output_field=TextField()))
-        .values_list("group", "pk", "product_name")
+        .values_list("group", "pk", "product_kind", "product_name", "snapshot")
         for prefix, path in behind.items()
         if (ids := _ids(groups, prefix))
     ]
     if not wanted:
         return {}
     rows = wanted[0].union(*wanted[1:], all=True)
-    return {group: _Order(order_id, name) for group, order_id, name in rows}
+    return {
+        group: _Order(order_id, product_title(kind, name, snapshot))
+        for group, order_id, kind, name, snapshot in rows
+    }
 
 
 def _ids(groups: set[str], prefix: str) -> list[UUID]:

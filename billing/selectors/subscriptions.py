@@ -9,14 +9,17 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db.models import TextChoices
-from django.utils import dateformat
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.models import Customer
 from billing import catalogue
 from billing.models import PLAN, PeriodKind, Subscription, SubscriptionPeriod, SubscriptionStatus
 from billing.money import Money
-from billing.plans import Interval
+from billing.plans import Interval, offer_title
 from billing.selectors.orders import Purchase, purchase_of
+from billing.titles import order_title, plan_name
 from common import clock
 from common.errors import InvalidInput
 from common.pagination import CursorInvalid
@@ -25,14 +28,14 @@ from common.pagination import CursorInvalid
 class Phase(TextChoices):
     """Where a subscription stands, as a customer would say it."""
 
-    TRIAL = "trial", "Free trial"
-    ACTIVE = "active", "Active"
-    ENDING = "ending", "Cancelled, still active"
-    PREPAID = "prepaid", "Prepaid"
-    PAST_DUE = "past_due", "Payment failed"
-    SUSPENDED = "suspended", "Suspended"
-    PAUSED = "paused", "Paused"
-    ENDED = "ended", "Ended"
+    TRIAL = "trial", pgettext_lazy("a subscription", "Free trial")
+    ACTIVE = "active", pgettext_lazy("a subscription", "Active")
+    ENDING = "ending", pgettext_lazy("a subscription", "Cancelled, still active")
+    PREPAID = "prepaid", pgettext_lazy("a subscription", "Prepaid")
+    PAST_DUE = "past_due", pgettext_lazy("a subscription", "Payment failed")
+    SUSPENDED = "suspended", pgettext_lazy("a subscription", "Suspended")
+    PAUSED = "paused", pgettext_lazy("a subscription", "Paused")
+    ENDED = "ended", pgettext_lazy("a subscription", "Ended")
 
 
 class NextKind(TextChoices):
@@ -72,13 +75,14 @@ class SubscriptionRow:
     @property
     def title(self) -> str:
         """E.g. ``Premium, per year``."""
-        return f"{self.plan_name}, per {Interval(self.subscription.interval).label}"
+        return offer_title(self.plan_name, Interval(self.subscription.interval))
 
     @property
     def price_text(self) -> str:
         """E.g. ``$29.99 per month``."""
         row = self.subscription
-        return f"{row.price} per {Interval(row.interval).label}"
+        words = {"price": row.price, "interval": Interval(row.interval).label}
+        return _("%(price)s per %(interval)s") % words
 
     @property
     def is_failing(self) -> bool:
@@ -210,12 +214,6 @@ def subscription_of(purchase: Purchase) -> SubscriptionRow | None:
     return subscription_row(period.subscription) if period else None
 
 
-def plan_name(slug: str) -> str:
-    """The plan's name today, or its slug when it is not in the catalogue any more."""
-    sold = catalogue.current()
-    return sold.plan(slug).name if sold.has_plan(slug) else slug
-
-
 def _last_ended(customer: Customer) -> SubscriptionRow | None:
     ended = Subscription.objects.filter(customer=customer, subject=PLAN).order_by("-pk").first()
     if ended is None:
@@ -225,10 +223,9 @@ def _last_ended(customer: Customer) -> SubscriptionRow | None:
 
 
 def _period_row(period: SubscriptionPeriod) -> PeriodRow:
-    label = Interval(period.interval).label
-    title = f"{plan_name(period.plan_slug)}, per {label}"
+    title = offer_title(plan_name(period.plan_slug), Interval(period.interval))
     if period.order is not None and "change" in period.order.snapshot:
-        title = period.order.product_name
+        title = order_title(period.order)
     purchase = purchase_of(period.order) if period.order else None
     return PeriodRow(period, title, purchase)
 
@@ -255,49 +252,62 @@ def _next(subscription: Subscription, phase: Phase, zone: ZoneInfo) -> NextStep:
     match phase:
         case Phase.ENDED:
             at = subscription.ended_at or subscription.access_ends_at
-            return NextStep(NextKind.NOTHING, None, None, f"Ended on {_day(at, zone)}.")
+            return NextStep(
+                NextKind.NOTHING, None, None, _("Ended on %(day)s.") % {"day": _day(at, zone)}
+            )
         case Phase.PAUSED:
-            sentence = "Paused while one of its payments is disputed or being refunded."
+            sentence = _("Paused while one of its payments is disputed or being refunded.")
             return NextStep(NextKind.WAITS, None, None, sentence)
         case Phase.PAST_DUE | Phase.SUSPENDED:
             return _next_of_failing(subscription, phase, zone)
         case Phase.PREPAID:
             at = subscription.access_ends_at
-            sentence = f"Paid until {_day(at, zone)}. It does not renew by itself."
-            return NextStep(NextKind.ENDS, at, None, sentence)
+            sentence = _("Paid until %(day)s. It does not renew by itself.")
+            return NextStep(NextKind.ENDS, at, None, sentence % {"day": _day(at, zone)})
         case Phase.ENDING:
             at = subscription.cancels_at
-            sentence = f"Ends on {_day(at, zone)}. Nothing more will be charged."
-            return NextStep(NextKind.ENDS, at, None, sentence)
+            sentence = _("Ends on %(day)s. Nothing more will be charged.")
+            return NextStep(NextKind.ENDS, at, None, sentence % {"day": _day(at, zone)})
         case _:
             return _next_charge(subscription, phase, zone)
 
 
 def _next_of_failing(subscription: Subscription, phase: Phase, zone: ZoneInfo) -> NextStep:
     at = _grace_ends_at(subscription)
+    day = {"day": _day(at, zone)}
     if phase == Phase.SUSPENDED:
-        sentence = f"Suspended since {_day(at, zone)}: a payment failed and is still due."
+        sentence = _("Suspended since %(day)s: a payment failed and is still due.") % day
         return NextStep(NextKind.WAITS, None, subscription.price, sentence)
-    sentence = f"Access stays until {_day(at, zone)}; the payment is tried again."
+    sentence = _("Access stays until %(day)s; the payment is tried again.") % day
     return NextStep(NextKind.ACCESS_ENDS, at, subscription.price, sentence)
 
 
 def _next_charge(subscription: Subscription, phase: Phase, zone: ZoneInfo) -> NextStep:
     at = subscription.period_ends_at
-    day = _day(at, zone)
+    words = {"day": _day(at, zone), "price": subscription.price}
     if subscription.next_plan_slug:
-        price = _next_price(subscription)
-        label = Interval(subscription.next_interval or subscription.interval).label
-        cost = f", for {price}" if price else ""
-        name = plan_name(subscription.next_plan_slug)
-        sentence = f"Changes to {name}, per {label}, on {day}{cost}."
-        return NextStep(NextKind.CHANGES, at, price, sentence)
+        return _next_change(subscription, at, words["day"])
     if phase == Phase.TRIAL:
-        label = Interval(subscription.interval).label
-        sentence = f"Free until {day}, then {subscription.price} per {label}."
+        words["interval"] = Interval(subscription.interval).label
+        sentence = _("Free until %(day)s, then %(price)s per %(interval)s.") % words
         return NextStep(NextKind.TRIAL_ENDS, at, subscription.price, sentence)
-    sentence = f"Renews on {day} for {subscription.price}."
+    sentence = _("Renews on %(day)s for %(price)s.") % words
     return NextStep(NextKind.RENEWS, at, subscription.price, sentence)
+
+
+def _next_change(subscription: Subscription, at: datetime, day: object) -> NextStep:
+    price = _next_price(subscription)
+    words = {
+        "plan": plan_name(subscription.next_plan_slug),
+        "interval": Interval(subscription.next_interval or subscription.interval).label,
+        "day": day,
+        "price": price,
+    }
+    if price:
+        sentence = _("Changes to %(plan)s, per %(interval)s, on %(day)s, for %(price)s.")
+    else:
+        sentence = _("Changes to %(plan)s, per %(interval)s, on %(day)s.")
+    return NextStep(NextKind.CHANGES, at, price, sentence % words)
 
 
 def _next_price(subscription: Subscription) -> Money | None:
@@ -318,7 +328,7 @@ def _grace_ends_at(subscription: Subscription) -> datetime | None:
 
 
 def _day(at: datetime | None, zone: ZoneInfo) -> str:
-    return dateformat.format(at.astimezone(zone), "j M Y") if at else "an unknown day"
+    return date_format(at.astimezone(zone), "DATE_FORMAT") if at else _("an unknown day")
 
 
 def _decode(cursor: str | None) -> uuid.UUID | None:
