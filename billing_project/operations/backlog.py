@@ -10,6 +10,8 @@ from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 
 from billing.models import (
+    Email,
+    EmailState,
     EventState,
     Hold,
     HoldState,
@@ -63,6 +65,20 @@ def stops() -> list[Waiting]:
 def outgoing() -> list[Waiting]:
     """Every call that somebody out there still has to receive."""
     return [*refunds(), *stops()]
+
+
+def emails() -> Waiting | None:
+    """E-mails that nobody has sent yet; None when there are none. ``rail`` is empty."""
+    rows = Email.objects.filter(state=EmailState.WAITING)
+    found = rows.aggregate(count=Count("pk"), first=Min("created_at"))
+    if not found["count"]:
+        return None
+    return Waiting("", found["count"], max(timezone.now() - found["first"], timedelta(0)))
+
+
+def emails_given_up() -> int:
+    """E-mails that were tried for days and wait for staff."""
+    return Email.objects.filter(state=EmailState.FAILED).count()
 
 
 def overdue_holds() -> int:

@@ -15,6 +15,8 @@ from billing_project.operations.stored_metrics import first_id
 DAY = timedelta(days=1)
 # A night's check may be late, not left out.
 CHECKED_WITHIN = timedelta(hours=36)
+# Longer than a mail server is restarted or a greylist lasts.
+EMAILS_ARE_LATE = timedelta(hours=1)
 
 
 def present() -> dict[str, str]:
@@ -52,6 +54,19 @@ def _outgoing() -> str:
         settings.ALERT_OUTGOING_MINUTES,
         "refunds or ended subscriptions have not reached their provider",
     )
+
+
+def _emails() -> str:
+    waiting = backlog.emails()
+    if waiting is None or waiting.oldest <= EMAILS_ARE_LATE:
+        return ""
+    minutes = int(waiting.oldest.total_seconds() // 60)
+    return f"{waiting.count} e-mails are not sent; the oldest waits for {minutes} minutes."
+
+
+def _emails_given_up() -> str:
+    count = backlog.emails_given_up()
+    return f"{count} e-mails could not be sent and were given up." if count else ""
 
 
 def _ledger() -> str:
@@ -114,6 +129,8 @@ CONDITIONS: dict[str, Callable[[], str]] = {
     "stuck inbox": _inbox,
     "failed deliveries": _deliveries,
     "calls not sent": _outgoing,
+    "e-mails not sent": _emails,
+    "e-mails given up": _emails_given_up,
     "ledger drift": _ledger,
     "ledger unchecked": _unchecked,
     "provider drift": _reconciliation,

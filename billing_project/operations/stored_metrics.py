@@ -57,6 +57,7 @@ def _of_database() -> Iterator[GaugeMetricFamily]:
     }
     for name, waiting in queues.items():
         yield from _queue(name, waiting())
+    yield from _emails()
     yield _gauge("overdue_holds", "Holds past their deadline.", [([], backlog.overdue_holds())])
     yield _of_rails(
         "reconciliation_differences_left",
@@ -65,6 +66,15 @@ def _of_database() -> Iterator[GaugeMetricFamily]:
     )
     yield from _readings()
     yield from _last_day()
+
+
+def _emails() -> Iterator[GaugeMetricFamily]:
+    waiting = backlog.emails()
+    count, age = (waiting.count, waiting.oldest.total_seconds()) if waiting else (0, 0.0)
+    yield _gauge("emails", "How many e-mails wait to be sent.", [([], count)])
+    yield _gauge("emails_oldest_seconds", "How long the first e-mail has waited.", [([], age)])
+    given_up = backlog.emails_given_up()
+    yield _gauge("emails_given_up", "E-mails that could not be sent.", [([], given_up)])
 
 
 def _queue(name: str, waiting: list[Waiting]) -> Iterator[GaugeMetricFamily]:

@@ -15,7 +15,7 @@ from django.core import mail
 from django.db.models.functions import Now
 from django.test import override_settings
 
-from billing.models import InboundEvent, OrderStatus, ReconciliationItem, ReconciliationRun
+from billing.models import Email, InboundEvent, OrderStatus, ReconciliationItem, ReconciliationRun
 from billing.services import refunds
 from billing_project.operations import (
     alerts,
@@ -254,6 +254,23 @@ def test_a_refund_that_its_provider_never_heard_of_is_wrong() -> None:
     type(refund).objects.filter(pk=refund.pk).update(created_at=Now() - LATE)
 
     assert "card 1" in conditions.present()["calls not sent"]
+
+
+def test_emails_that_wait_for_hours_or_were_given_up_are_wrong() -> None:
+    payment = make_payment()
+    email = Email.objects.filter(key=f"receipt:{payment.pk}")
+    assert conditions.present() == {}
+
+    email.update(created_at=Now() - LATE)
+    assert conditions.present() == {
+        "e-mails not sent": "1 e-mails are not sent; the oldest waits for 180 minutes."
+    }
+    email.update(state="failed", next_try_at=None)
+    assert conditions.present() == {
+        "e-mails given up": "1 e-mails could not be sent and were given up."
+    }
+    email.update(state="sent", sent_at=clock.now())
+    assert conditions.present() == {}
 
 
 def test_drift_is_wrong_until_it_is_put_right() -> None:

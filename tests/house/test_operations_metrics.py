@@ -93,6 +93,9 @@ def test_what_waits_is_told_with_its_age_by_rail(rail: FakeRail) -> None:
     assert value(found, "portal_inbox_failing", rail="card") == 1
     assert value(found, "portal_refunds_to_send", rail="card") == 1
     assert value(found, "portal_undelivered_orders", rail="card") == 0
+    assert value(found, "portal_emails") == 1
+    assert value(found, "portal_emails_oldest_seconds") == pytest.approx(0, abs=30)
+    assert value(found, "portal_emails_given_up") == 0
     assert value(found, "portal_payments_last_day", rail="card") == 1
     assert value(found, "portal_refunds_last_day", rail="card") == 1
     assert value(found, "portal_disputes_last_day", rail="card") == 0
