@@ -111,6 +111,8 @@ PORTAL: dict[str, Entry] = {
     "api/docs": _PUBLIC,
     "api/webhooks/stripe": Entry(For.PROVIDER, reads=False),
     "settings/": _OWN_PAGE,
+    "settings/language": Entry(For.ANYBODY, body=lambda _: {"language": "en"}, reads=False),
+    "settings/theme": Entry(For.ANYBODY, body=lambda _: {"theme": "night"}, reads=False),
     "settings/api-keys": _OWN_PAGE,
     "settings/api-keys/new": Entry(
         For.PERSON,
