@@ -26,6 +26,11 @@ COPY requirements.txt ./
 RUN python -m venv /opt/venv && /opt/venv/bin/pip install -r requirements.txt
 
 FROM base AS portal
+# Chinese, Japanese and Korean letters of names on invoices.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends fonts-droid-fallback \
+    && rm -rf /var/lib/apt/lists/*
+ENV INVOICE_FONTS=/usr/share/fonts/truetype/droid
 RUN useradd --system --uid 10001 --no-create-home --home-dir /app --shell /usr/sbin/nologin portal
 WORKDIR /app
 ENV PATH=/opt/venv/bin:$PATH ENV_FILE= HOST=0.0.0.0 PORT=8000

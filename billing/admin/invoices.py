@@ -7,7 +7,15 @@ from django.contrib import admin
 from billing.admin.base import ReadOnlyAdmin, badge, link, money
 from billing.models import Invoice, InvoiceKind
 
-KIND = badge("kind", "Kind", {InvoiceKind.INVOICE: "info", InvoiceKind.CREDIT_NOTE: "warning"})
+KIND = badge(
+    "kind",
+    "Kind",
+    {
+        InvoiceKind.INVOICE: "info",
+        InvoiceKind.CREDIT_NOTE: "warning",
+        InvoiceKind.REVERSAL: "success",
+    },
+)
 
 
 @admin.register(Invoice)
@@ -23,11 +31,11 @@ class InvoiceAdmin(ReadOnlyAdmin):
     search_help_text = "Number, e-mail address, order id, or the provider's id of the payment."
     fieldsets = [
         (None, {"fields": ["id", "series", "number", KIND, "customer", "corrects"]}),
-        ("For", {"fields": ["order", "payment", "refund", "dispute", "lines"]}),
+        ("For", {"fields": ["order", "payment", "refund", "dispute", "round", "lines"]}),
         ("Amounts", {"fields": [
             money("subtotal_minor", "Subtotal"), money("discount_minor", "Discount"),
             money("tax_minor", "Tax"), money("total_minor", "Total"),
         ]}),
-        ("As issued", {"fields": ["seller", "buyer"]}),
+        ("As issued", {"fields": ["language", "seller", "buyer"]}),
         ("Moments", {"fields": ["supplied_at", "issued_at", "created_at"]}),
     ]  # fmt: skip

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from billing.api import (
+    auto_top_up,
     entitlements,
     invoices,
     orders,
@@ -21,6 +22,11 @@ urlpatterns = [
     path("billing/transactions", orders.Transactions.as_view(), name="api-transactions"),
     path("billing/invoices", invoices.Invoices.as_view(), name="api-invoices"),
     path(
+        "billing/invoices/preview",
+        invoices.InvoicePreview.as_view(),
+        name="api-invoice-preview",
+    ),
+    path(
         "billing/invoices/<uuid:invoice_id>/pdf",
         invoices.InvoiceFile.as_view(),
         name="api-invoice-pdf",
@@ -33,6 +39,7 @@ urlpatterns = [
         name="api-entitlements",
     ),
     path("billing/spend-cap", spend_cap.TheSpendCap.as_view(), name="api-spend-cap"),
+    path("billing/auto-top-up", auto_top_up.TheAutoTopUp.as_view(), name="api-auto-top-up"),
     path("billing/plans", subscriptions.Plans.as_view(), name="api-plans"),
     path("billing/subscription", subscriptions.TheSubscription.as_view(), name="api-subscription"),
     path("billing/portal", subscriptions.Portal.as_view(), name="api-portal"),

@@ -95,6 +95,11 @@ class Rail(ABC):
         return f"clearing:{self.name}"
 
     @property
+    def computes_tax(self) -> bool:
+        """Whether the provider adds tax at payment, so that it cannot be known before."""
+        return False
+
+    @property
     @abstractmethod
     def handlers(self) -> Mapping[str, Handler]:
         """Who acts on which kind of event; a kind that is missing is stored and ignored."""

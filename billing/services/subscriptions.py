@@ -13,6 +13,7 @@ from accounts.models import Customer, User
 from billing import catalogue
 from billing.errors import AlreadySubscribed
 from billing.models import FAILING, PLAN, Order, Subscription, SubscriptionStatus
+from billing.plans import Offer
 from billing.services import entitlements, notifiers, orders, plan_offers, rails
 from common import clock, doorbell
 
@@ -69,8 +70,8 @@ def start(
     known = next(iter(live(customer)), None)
     if known is not None and not _extends(known, offer.plan.slug, interval, way):
         raise AlreadySubscribed
-    trial_days = offer.plan.trial_days if way.renews and not _had_any(customer) else 0
-    item = plan_offers.sold(offer, renews=way.renews, trial_days=trial_days)
+    days = trial_days(customer, offer, renews=way.renews)
+    item = plan_offers.sold(offer, renews=way.renews, trial_days=days)
     if known is not None:
         item.snapshot["extends"] = str(known.pk)
     return orders.open_order(
@@ -213,6 +214,8 @@ def _extends(known: Subscription, slug: str, interval: str, way: rails.Rail) -> 
     return same and not known.renews and not way.renews
 
 
-def _had_any(customer: Customer) -> bool:
-    """A trial is for those who never subscribed."""
-    return Subscription.objects.filter(customer=customer, subject=PLAN).exists()
+def trial_days(customer: Customer, offer: Offer, *, renews: bool) -> int:
+    """For how long it is free at first: only on rails that renew, for who never subscribed."""
+    if not renews or Subscription.objects.filter(customer=customer, subject=PLAN).exists():
+        return 0
+    return offer.plan.trial_days

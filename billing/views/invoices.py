@@ -7,16 +7,28 @@ from uuid import UUID
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.utils import translation
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from accounts.http import SignedInRequest, customer_required
 from billing import selectors
-from billing.models import Invoice
+from billing.models import Invoice, InvoiceKind
 from billing.services import invoice_pdf
 from common.tables import csv_lines, harmless
 
 PAGE = 25
-_COLUMNS = ("Number", "Kind", "Issued", "For", "Subtotal", "Discount", "Tax", "Total", "Currency")
+_COLUMNS = (
+    gettext_lazy("Number"),
+    gettext_lazy("Kind"),
+    gettext_lazy("Issued"),
+    gettext_lazy("For"),
+    gettext_lazy("Subtotal"),
+    gettext_lazy("Discount"),
+    gettext_lazy("Tax"),
+    gettext_lazy("Total"),
+    gettext_lazy("Currency"),
+)
 
 
 @require_safe
@@ -44,10 +56,13 @@ def invoice_file(request: SignedInRequest, invoice_id: UUID) -> HttpResponse:
 @require_safe
 @customer_required
 def invoices_table(request: SignedInRequest) -> HttpResponse:
-    """All of them as CSV; sent as it is read."""
-    rows = (_row(one) for one in selectors.all_invoices(request.customer))
+    """All of them as CSV in the customer's language; sent as it is read."""
+    with translation.override(request.customer.language):
+        columns = [str(column) for column in _COLUMNS]
+        kinds = {kind.value: str(kind.label) for kind in InvoiceKind}
+    rows = (_row(one, kinds) for one in selectors.all_invoices(request.customer))
     response = StreamingHttpResponse(
-        csv_lines(_COLUMNS, rows), content_type="text/csv; charset=utf-8"
+        csv_lines(columns, rows), content_type="text/csv; charset=utf-8"
     )
     response["Content-Disposition"] = 'attachment; filename="invoices.csv"'
     # Not an HttpResponse by type, and served like one.
@@ -61,11 +76,11 @@ def pdf_response(invoice: Invoice) -> HttpResponse:
     return response
 
 
-def _row(one: Invoice) -> list[str]:
+def _row(one: Invoice, kinds: dict[str, str]) -> list[str]:
     issued_at = one.issued_at or one.created_at
     return [
         one.name,
-        one.get_kind_display(),
+        kinds[one.kind],
         issued_at.isoformat(timespec="seconds"),
         harmless(", ".join(line["name"] for line in one.lines)),
         one.subtotal.plain(),

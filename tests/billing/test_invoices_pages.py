@@ -76,17 +76,10 @@ def test_the_table_has_a_line_for_each(client: PersonClient) -> None:
 def test_who_buys_is_named_as_their_settings_said_when_it_was_issued(
     client: PersonClient,
 ) -> None:
-    client.post(
-        "/settings/",
-        {
-            "name": "Example GmbH",
-            "email": "books@example.com",
-            "address": "1 Example Street\nBerlin",
-            "country": "de",
-            "tax_id": "DE123456789",
-            "time_zone": "Europe/Berlin",
-        },
-    )
+    client.customer.name = "Example GmbH"
+    client.customer.address = "1 Example Street\nBerlin"
+    client.customer.tax_id = "DE123456789"
+    client.customer.save(update_fields=["name", "address", "tax_id"])
     (invoice,) = _paid(client)
     client.customer.name = "Another name"
     client.customer.save(update_fields=["name"])
