@@ -112,7 +112,7 @@ class IdempotencyMismatch(BillingError):
 
     code = "idempotency_mismatch"
     status = 422
-    message = "This key was already used for something else."
+    message = gettext_lazy("This key was already used for something else.")
 
 
 class HoldClosed(BillingError):
@@ -120,7 +120,7 @@ class HoldClosed(BillingError):
 
     code = "hold_closed"
     status = 409
-    message = "This hold is already closed."
+    message = gettext_lazy("This hold is already closed.")
 
 
 class ExceedsOriginal(BillingError):
@@ -128,7 +128,7 @@ class ExceedsOriginal(BillingError):
 
     code = "exceeds_original"
     status = 422
-    message = "That is more than is left of the original amount."
+    message = gettext_lazy("That is more than is left of the original amount.")
 
 
 class NotPossible(BillingError):
@@ -136,7 +136,7 @@ class NotPossible(BillingError):
 
     code = "not_possible"
     status = 422
-    message = "This is not possible."
+    message = gettext_lazy("This is not possible.")
 
 
 class LedgerWriteRefused(BillingError):
@@ -144,7 +144,7 @@ class LedgerWriteRefused(BillingError):
 
     code = "ledger_write_refused"
     status = 500
-    message = "This is not possible."
+    message = gettext_lazy("This is not possible.")
 
 
 class NotRefundable(BillingError):
@@ -152,7 +152,7 @@ class NotRefundable(BillingError):
 
     code = "not_refundable"
     status = 409
-    message = "This payment has less left to refund."
+    message = gettext_lazy("This payment has less left to refund.")
 
 
 class RailUnavailable(BillingError):
@@ -160,7 +160,9 @@ class RailUnavailable(BillingError):
 
     code = "rail_unavailable"
     status = 503
-    message = "The payment provider cannot be reached at the moment. Please try again."
+    message = gettext_lazy(
+        "The payment provider cannot be reached at the moment. Please try again."
+    )
 
     def __init__(self, message: str | None = None, *, key_spent: bool = False) -> None:
         """``key_spent``: it answered an error and would repeat it for the same key."""
@@ -173,7 +175,9 @@ class AlreadySubscribed(BillingError):
 
     code = "already_subscribed"
     status = 409
-    message = "There is a subscription already. Change its plan instead of buying a second one."
+    message = gettext_lazy(
+        "There is a subscription already. Change its plan instead of buying a second one."
+    )
 
 
 class NoSubscription(BillingError):
@@ -181,7 +185,7 @@ class NoSubscription(BillingError):
 
     code = "no_subscription"
     status = 404
-    message = "There is no subscription."
+    message = gettext_lazy("There is no subscription.")
 
 
 class ChangeNotPossible(BillingError):
@@ -189,7 +193,7 @@ class ChangeNotPossible(BillingError):
 
     code = "change_not_possible"
     status = 409
-    message = "This change is not possible."
+    message = gettext_lazy("This change is not possible.")
 
 
 class QuoteOutdated(BillingError):
@@ -197,7 +201,9 @@ class QuoteOutdated(BillingError):
 
     code = "quote_outdated"
     status = 409
-    message = "The amount shown is out of date. Nothing was changed; please look again."
+    message = gettext_lazy(
+        "The amount shown is out of date. Nothing was changed; please look again."
+    )
 
 
 class PaymentDeclined(BillingError):
@@ -205,4 +211,6 @@ class PaymentDeclined(BillingError):
 
     code = "payment_declined"
     status = 402
-    message = "The payment was declined and nothing was changed. Please update the card."
+    message = gettext_lazy(
+        "The payment was declined and nothing was changed. Please update the card."
+    )

@@ -6,6 +6,8 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from django.utils import translation
+
 # What a spreadsheet would take for the start of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -23,6 +25,17 @@ def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator
     yield writer.writerow(columns)
     for row in rows:
         yield writer.writerow(row)
+
+
+def in_language(language: str, lines: Iterable[str]) -> Iterator[str]:
+    """The lines, each made in that language: a table is sent when its request is answered."""
+    rest = iter(lines)
+    while True:
+        with translation.override(language):
+            line = next(rest, None)
+        if line is None:
+            return
+        yield line
 
 
 def harmless(text: str) -> str:

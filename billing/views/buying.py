@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.http import SignedInRequest, customer_required, paying_role_required
@@ -17,7 +18,7 @@ from billing.services import orders, products, purchases, rails
 from billing.views.forms import AmountForm
 from common.errors import BillingError, InvalidInput
 
-OUT_OF_REACH = (
+OUT_OF_REACH = gettext_lazy(
     "The payment provider cannot be reached at the moment. Nothing was charged, and your order is"
     " kept: pay it from here a little later."
 )

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.core.cache import cache
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -77,7 +78,7 @@ def pay(request: SignedInRequest, order_id: UUID) -> HttpResponse:
     """Go (back) to the pay page of an order that waits for its payment."""
     purchase = selectors.purchase(request.customer, order_id)
     if purchase.order is None or not purchase.is_payable:
-        messages.info(request, "This order cannot be paid any more.")
+        messages.info(request, _("This order cannot be paid any more."))
         return redirect("billing:success", order_id=order_id)
     return to_pay_page(request, purchase.order)
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from accounts.http import PortalRequest, SignedInRequest
 from billing import selectors
@@ -67,7 +68,7 @@ def _notices(request: HttpRequest) -> list[Notice]:
         if row.phase in (Phase.PAST_DUE, Phase.SUSPENDED, Phase.PAUSED)
     ]
     if len(found.live) > 1:
-        names = " and ".join(row.plan_name for row in found.live)
+        names = pgettext("plans", " and ").join(row.plan_name for row in found.live)
         told.append(Notice("duplicate", names, "", is_fixed_at_provider=False))
     return told + _cap_notices(cast("SignedInRequest", request))
 

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -93,8 +94,9 @@ def _refused(
 def _sentence(outcome: Outcome) -> str:
     row = selectors.subscription_row(outcome.subscription)
     if outcome.when == When.NOW:
-        return f"You have {row.plan_name} now. {row.next.sentence}"
-    return f"Noted. {row.next.sentence} Until then nothing changes."
+        words = {"plan": row.plan_name, "next": row.next.sentence}
+        return _("You have %(plan)s now. %(next)s") % words
+    return _("Noted. %(next)s Until then nothing changes.") % {"next": row.next.sentence}
 
 
 def _gained(before: str, after: Plan) -> list[str]:

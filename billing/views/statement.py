@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.utils import translation
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from accounts.http import SignedInRequest, customer_required
@@ -15,10 +17,19 @@ from billing import selectors
 from billing.selectors import StatementRow
 from billing.views.forms import StatementForm
 from common import clock
-from common.tables import csv_lines, harmless
+from common.tables import csv_lines, harmless, in_language
 
 PAGE = 50
-_COLUMNS = ("Booked", "Happened", "Kind", "Description", "Amount", "Balance", "Unit", "Id")
+_COLUMNS = (
+    gettext_lazy("Booked"),
+    gettext_lazy("Happened"),
+    gettext_lazy("Kind"),
+    gettext_lazy("Description"),
+    gettext_lazy("Amount"),
+    gettext_lazy("Balance"),
+    gettext_lazy("Unit"),
+    gettext_lazy("Id"),
+)
 
 
 @require_safe
@@ -55,7 +66,8 @@ def download(request: SignedInRequest) -> HttpResponse:
         return statement(request)
     zone = request.customer.zone
     rows = selectors.all_rows(selectors.wallet(request.customer), filters=form.filters(zone))
-    response = StreamingHttpResponse(_lines(rows, zone), content_type="text/csv; charset=utf-8")
+    lines = in_language(translation.get_language(), _lines(rows, zone))
+    response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     name = f"statement-{clock.now().astimezone(zone):%Y-%m-%d}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     # Not an HttpResponse by type, and served like one.
@@ -64,12 +76,12 @@ def download(request: SignedInRequest) -> HttpResponse:
 
 def _lines(rows: Iterable[StatementRow], zone: ZoneInfo) -> Iterator[str]:
     return csv_lines(
-        _COLUMNS,
+        [str(column) for column in _COLUMNS],
         (
             [
                 row.booked_at.astimezone(zone).isoformat(timespec="seconds"),
                 row.occurred_at.astimezone(zone).isoformat(timespec="seconds"),
-                row.kind.label,
+                str(row.kind.label),
                 harmless(row.description),
                 ("-" if row.amount.amount_minor < 0 else "") + row.amount.plain(),
                 ("-" if row.balance.amount_minor < 0 else "") + row.balance.plain(),

@@ -7,6 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.http import SignedInRequest, customer_required, paying_role_required
@@ -59,7 +60,9 @@ def cancel(request: SignedInRequest) -> HttpResponse:
     except (RailUnavailable, ChangeNotPossible) as refusal:
         return _cancel_page(request, row, refusal)
     sentence = selectors.subscription_row(ended).next.sentence
-    messages.success(request, f"{row.plan_name} is cancelled. {sentence}")
+    messages.success(
+        request, _("%(plan)s is cancelled. %(next)s") % {"plan": row.plan_name, "next": sentence}
+    )
     return _home()
 
 
@@ -75,7 +78,8 @@ def resume(request: SignedInRequest) -> HttpResponse:
         messages.error(request, str(refusal))
         return _home()
     row = selectors.subscription_row(kept)
-    messages.success(request, f"You keep {row.plan_name}. {row.next.sentence}")
+    words = {"plan": row.plan_name, "next": row.next.sentence}
+    messages.success(request, _("You keep %(plan)s. %(next)s") % words)
     return _home()
 
 
@@ -114,7 +118,7 @@ def _chosen(request: SignedInRequest) -> SubscriptionRow:
         return have.current
     found = [row for row in have.live if str(row.subscription.pk) == named]
     if not found:
-        raise NotFound("There is no such subscription.")
+        raise NotFound(_("There is no such subscription."))
     return found[0]
 
 
