@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -11,11 +12,10 @@ from zoneinfo import ZoneInfo
 
 from django.core import signing
 from django.db import connection
-from django.db.models import TextChoices, TextField, Value
-from django.db.models.functions import Cast, Concat
+from django.db.models import TextChoices
 from django.utils.translation import pgettext_lazy
 
-from billing.models import Code, LedgerAccount, Order
+from billing.models import Code, LedgerAccount
 from billing.money import Money
 from billing.titles import product_title
 from common import clock
@@ -117,14 +117,6 @@ class StatementRow:
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
-    """What a row tells of the order behind it."""
-
-    id: UUID
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class StatementPage:
     """Some rows, newest first, and where to go on from; None on the last page."""
 
@@ -134,7 +126,11 @@ class StatementPage:
 
 # The balance after a row is today's (or, further down, the one the cursor carries) less all that
 # came later. Without filters each half reads only a page's worth off the end of its index.
+# What a group is about is looked up for the rows that are shown.
 _ROWS = """
+SELECT shown.*, o.id AS order_id, o.product_kind AS order_kind, o.product_name AS order_name,
+    o.snapshot::text AS order_snapshot
+FROM (
 SELECT id, stamped_at, booked_at, occurred_at, code, group_key, signed_minor, balance_minor FROM (
     SELECT moves.*, {booked} AS booked_at, {anchor} - coalesce(sum(signed_minor) OVER (
         ORDER BY stamped_at DESC, id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
@@ -151,7 +147,19 @@ SELECT id, stamped_at, booked_at, occurred_at, code, group_key, signed_minor, ba
 WHERE true {wanted}
 ORDER BY stamped_at DESC, id DESC
 LIMIT %(limit)s
+) AS shown
+LEFT JOIN billing_refund r ON r.id = {refund}
+LEFT JOIN billing_dispute d ON d.id = {dispute}
+LEFT JOIN billing_payment p ON p.id = coalesce(r.payment_id, d.payment_id)
+LEFT JOIN billing_order o ON o.id = coalesce({order}, p.order_id)
+ORDER BY stamped_at DESC, shown.id DESC
 """
+# The id in a group ``<kind>:<id>``; null in groups of other kinds and of other apps' making.
+_UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_ABOUT = {
+    kind: f"CASE WHEN group_key ~ '^{kind}:{_UUID}$' THEN split_part(group_key, ':', 2)::uuid END"
+    for kind in ("order", "refund", "dispute")
+}
 # While the portal's clock runs ahead of the database's (in the sandbox), it was later by it.
 _BOOKED, _BOOKED_AHEAD = "stamped_at", "greatest(stamped_at, occurred_at)"
 # Between the moment an act is given and the one its row is stamped with.
@@ -169,7 +177,7 @@ def statement(
 ) -> StatementPage:
     """The wallet's transfers, newest first, each with the true balance after it.
 
-    Filters hide rows, they do not change balances. At most two queries; without a filter of
+    Filters hide rows, they do not change balances. One query; without a filter of
     kind or end a page deep down costs what the first one costs. None is the wallet of somebody
     who never had one. Raises CursorInvalid.
     """
@@ -180,7 +188,7 @@ def statement(
         found.execute(sql, {**values, "limit": limit + 1})
         names = [column.name for column in found.description]
         records = [dict(zip(names, record, strict=True)) for record in found.fetchall()]
-    rows = _describe(records[:limit], wallet)
+    rows = [_row(record, wallet) for record in records[:limit]]
     more = len(records) > limit
     return StatementPage(rows, _encode(wallet, rows[-1]) if more else None)
 
@@ -240,21 +248,15 @@ def _query(
             values["codes"] = sorted(frozenset().union(*_KINDS.values()))
     newest = "" if wanted else _NEWEST
     parts = {"anchor": anchor, "bounds": bounds, "wanted": wanted, "newest": newest}
-    return _ROWS.format(booked=_BOOKED_AHEAD if ahead else _BOOKED, **parts), values
+    return _ROWS.format(booked=_BOOKED_AHEAD if ahead else _BOOKED, **parts, **_ABOUT), values
 
 
-def _describe(records: Sequence[dict[str, Any]], wallet: LedgerAccount) -> list[StatementRow]:
-    """Rows from records; what orders and refunds are called is read for all of them at once."""
-    orders = _orders_of({record["group_key"] for record in records})
-    return [_row(record, orders.get(record["group_key"]), wallet) for record in records]
-
-
-def _row(record: dict[str, Any], order: _Order | None, wallet: LedgerAccount) -> StatementRow:
+def _row(record: dict[str, Any], wallet: LedgerAccount) -> StatementRow:
     code = record["code"]
     words = _DISPUTED if record["group_key"].startswith("dispute:") else _DESCRIPTIONS
     known = words.get(code) or _DESCRIPTIONS.get(code)
     description = str(known) if known else code.replace("_", " ").capitalize()
-    about = order.name if order else reference_in(record["group_key"], wallet)
+    about = _ordered(record) or reference_in(record["group_key"], wallet)
     return StatementRow(
         id=record["id"],
         stamped_at=record["stamped_at"],
@@ -264,39 +266,16 @@ def _row(record: dict[str, Any], order: _Order | None, wallet: LedgerAccount) ->
         description=f"{description}: {about}" if about else description,
         amount=Money(record["signed_minor"], wallet.unit),
         balance=Money(record["balance_minor"], wallet.unit),
-        order_id=order.id if order else None,
+        order_id=record["order_id"],
     )
 
 
-def _orders_of(groups: set[str]) -> dict[str, _Order]:
-    """The order behind each group ``order:<id>``, ``refund:<id>``, ``dispute:<id>``. One query."""
-    behind = {"order:": "pk", "refund:": "payments__refunds", "dispute:": "payments__disputes"}
-    wanted = [
-        Order.objects.filter(**{f"{path}__in": ids})
-        .order_by()
-        .annotate(group=Concat(Value(prefix), Cast(path, TextField()), output_field=TextField()))
-        .values_list("group", "pk", "product_kind", "product_name", "snapshot")
-        for prefix, path in behind.items()
-        if (ids := _ids(groups, prefix))
-    ]
-    if not wanted:
-        return {}
-    rows = wanted[0].union(*wanted[1:], all=True)
-    return {
-        group: _Order(order_id, product_title(kind, name, snapshot))
-        for group, order_id, kind, name, snapshot in rows
-    }
-
-
-def _ids(groups: set[str], prefix: str) -> list[UUID]:
-    texts = [group.removeprefix(prefix) for group in groups if group.startswith(prefix)]
-    ids = []
-    for text in texts:
-        try:
-            ids.append(UUID(text))
-        except ValueError:
-            continue  # a group of some other app's making
-    return ids
+def _ordered(record: dict[str, Any]) -> str:
+    """What the order behind a row was for, or nothing."""
+    if record["order_id"] is None:
+        return ""
+    snapshot = json.loads(record["order_snapshot"])
+    return product_title(record["order_kind"], record["order_name"], snapshot)
 
 
 def _encode(wallet: LedgerAccount, row: StatementRow) -> str:
