@@ -2,9 +2,11 @@
 
 from itertools import count
 
+from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts import services
+from accounts.middleware import SESSION_KEY
 from accounts.models import Customer, Membership, User
 from common.ids import uuid7
 
@@ -58,3 +60,18 @@ def signed_in(user: User | None = None) -> PersonClient:
     client.customer = customer_of(client.user)
     client.force_login(client.user, backend="django.contrib.auth.backends.ModelBackend")
     return client
+
+
+def acting_for(team: Customer, user: User) -> PersonClient:
+    """The browser of a member who has switched to the team."""
+    client = signed_in(user)
+    session = client.session
+    session[SESSION_KEY] = str(team.pk)
+    session.save()
+    return client
+
+
+def confirm(client: Client) -> None:
+    """Enter the password once more, as guarded pages ask for."""
+    answer = client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    assert answer.status_code == 302

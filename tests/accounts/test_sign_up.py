@@ -13,7 +13,14 @@ from django.db import connection
 from django.test import Client, override_settings
 
 from accounts.models import Customer, User
-from tests.accounts.factories import PASSWORD, PersonClient, customer_of, make_person, make_staff
+from tests.accounts.factories import (
+    PASSWORD,
+    PersonClient,
+    confirm,
+    customer_of,
+    make_person,
+    make_staff,
+)
 
 SIGNUP = "/accounts/signup/"
 LOGIN = "/accounts/login/"
@@ -125,7 +132,7 @@ class TestSignUp:
         page = sign_up(Client(), **({"email": "ada@example.com"} | changes))
 
         assert page.status_code == 200
-        assert "text-red-700" in page.content.decode()
+        assert "field-error" in page.content.decode()
         assert not User.objects.exists()
         assert not Customer.objects.exists()
 
@@ -314,6 +321,7 @@ class TestReset:
 class TestChange:
     def test_a_new_address_counts_once_it_is_confirmed(self, browser: PersonClient) -> None:
         old = browser.user.email
+        confirm(browser)
         browser.post("/accounts/email/", {"email": "new@example.com", "action_add": ""})
         before = User.objects.get().email
         browser.post(link_in(mail.outbox[0]))
@@ -326,6 +334,7 @@ class TestChange:
     def test_a_billing_address_set_on_purpose_stays(self, browser: PersonClient) -> None:
         Customer.objects.update(email="books@example.com")
 
+        confirm(browser)
         browser.post("/accounts/email/", {"email": "new@example.com", "action_add": ""})
         browser.post(link_in(mail.outbox[0]))
 
@@ -335,6 +344,7 @@ class TestChange:
     def test_a_log_in_that_was_never_confirmed_stays_until_the_new_one_is(self) -> None:
         client = Client()
         sign_up(client, "typo@example.com")
+        confirm(client)
         client.post("/accounts/email/", {"email": "second@example.com", "action_add": ""})
         client.post("/accounts/email/", {"email": "third@example.com", "action_add": ""})
 
@@ -347,8 +357,15 @@ class TestChange:
         assert User.objects.get().email == Customer.objects.get().email == "third@example.com"
         assert EmailAddress.objects.get().verified
 
+    def test_a_stolen_session_changes_no_address(self, browser: PersonClient) -> None:
+        answer = browser.post("/accounts/email/", {"email": "thief@example.com", "action_add": ""})
+
+        assert answer["Location"].startswith("/accounts/reauthenticate/")
+        assert not EmailAddress.objects.filter(email="thief@example.com").exists()
+
     def test_the_log_in_itself_cannot_be_removed(self, browser: PersonClient) -> None:
         EmailAddress.objects.update(primary=False, verified=False)
+        confirm(browser)
         browser.post("/accounts/email/", {"email": "new@example.com", "action_add": ""})
 
         browser.post("/accounts/email/", {"email": browser.user.email, "action_remove": ""})
@@ -357,6 +374,7 @@ class TestChange:
         assert EmailAddress.objects.filter(email=browser.user.email).exists()
 
     def test_a_change_can_be_called_off(self, browser: PersonClient) -> None:
+        confirm(browser)
         browser.post("/accounts/email/", {"email": "new@example.com", "action_add": ""})
         browser.post("/accounts/email/", {"email": "new@example.com", "action_remove": ""})
 
@@ -367,6 +385,7 @@ class TestChange:
     def test_an_address_somebody_took_meanwhile_is_not_taken_over(
         self, browser: PersonClient
     ) -> None:
+        confirm(browser)
         browser.post("/accounts/email/", {"email": "new@example.com", "action_add": ""})
         User.objects.create_user("new@example.com")
 
@@ -380,10 +399,11 @@ class TestChange:
 
     @pytest.mark.parametrize("email", ["nonsense", "a" * 250 + "@example.com", "a\0@example.com"])
     def test_nonsense_is_no_new_address(self, browser: PersonClient, email: str) -> None:
+        confirm(browser)
         page = browser.post("/accounts/email/", {"email": email, "action_add": ""})
 
         assert page.status_code == 200
-        assert "text-red-700" in page.content.decode()
+        assert "field-error" in page.content.decode()
         assert EmailAddress.objects.count() == 1
 
     def test_the_password_changes_only_with_the_old_one(self, browser: PersonClient) -> None:
