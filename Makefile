@@ -26,7 +26,7 @@ DEPLOY_ENV := env -u DATABASE_URL -u REDIS_URL ENV_FILE= VAR_DIR=var/check SANDB
 	STRIPE_SECRET_KEY=sk_test_000000000000000000000000 STRIPE_WEBHOOK_SECRET=whsec_check \
 	STRIPE_PUBLISHABLE_KEY=pk_test_000000000000000000000000
 
-CSS_SOURCES := $(shell find static/src templates accounts billing common -name '*.css' -o -name '*.html' -o -name 'forms.py' -o -name '*.svg' 2>/dev/null)
+CSS_SOURCES := $(shell find static/src templates accounts billing common -name '*.css' -o -name '*.html' -o -name 'forms.py' -o -name '*.svg' -o -name '*.js' 2>/dev/null)
 
 # What the portal reads of the translations in the .po files.
 MESSAGES := $(patsubst %.po,%.mo,$(wildcard locale/*/LC_MESSAGES/django.po))

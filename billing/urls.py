@@ -3,6 +3,7 @@
 from django.urls import path
 
 from billing.views import (
+    auto_top_up,
     buying,
     dashboard,
     invoices,
@@ -31,6 +32,10 @@ urlpatterns = [
     path("subscription/portal", subscription.portal, name="portal"),
     path("spending", spending.spending, name="spending"),
     path("spending/off", spending.off, name="spending_off"),
+    path("auto-top-up", auto_top_up.auto_top_up, name="auto_top_up"),
+    path("auto-top-up/off", auto_top_up.off, name="auto_top_up_off"),
+    path("auto-top-up/card", auto_top_up.card, name="auto_top_up_card"),
+    path("auto-top-up/saved", auto_top_up.saved, name="auto_top_up_saved"),
     path("upgrade", upgrades.upgrade, name="upgrade"),
     path("invoices", invoices.invoices, name="invoices"),
     path("invoices.csv", invoices.invoices_table, name="invoices_csv"),
@@ -38,6 +43,8 @@ urlpatterns = [
     path("transactions", transactions.transactions, name="transactions"),
     path("statement", statement.statement, name="statement"),
     path("statement.csv", statement.download, name="statement_csv"),
+    path("success", orders.newest, {"page": "billing:success"}, name="newest_success"),
+    path("cancel", orders.newest, {"page": "billing:cancelled"}, name="newest_cancelled"),
     path("orders/<uuid:order_id>/success", orders.success, name="success"),
     path("orders/<uuid:order_id>/cancelled", orders.cancelled, name="cancelled"),
     path("orders/<uuid:order_id>/pay", orders.pay, name="pay"),

@@ -151,6 +151,12 @@ def receipt(customer: Customer, payment_id: uuid.UUID) -> Receipt:
     return Receipt(purchase=shown, payment=payment, order=order, refunds=list(refunds))
 
 
+def newest_order_id(customer: Customer) -> uuid.UUID | None:
+    """The order that was placed last, whatever became of it."""
+    newest = Order.objects.filter(customer=customer).order_by("-pk")
+    return newest.values_list("pk", flat=True).first()
+
+
 def open_orders(customer: Customer) -> int:
     """How many orders wait for their payment and can still be paid."""
     waiting = Order.objects.filter(customer=customer, status=OrderStatus.OPEN)

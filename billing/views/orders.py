@@ -72,6 +72,14 @@ def cancelled(request: SignedInRequest, order_id: UUID) -> HttpResponse:
     return render(request, "billing/cancelled.html", {"purchase": purchase})
 
 
+@require_safe
+@customer_required
+def newest(request: SignedInRequest, page: str) -> HttpResponse:
+    """The order placed last, for links that name none; the overview where there is none."""
+    order_id = selectors.newest_order_id(request.customer)
+    return redirect(page, order_id=order_id) if order_id else redirect("billing:dashboard")
+
+
 @require_POST
 @paying_role_required
 def pay(request: SignedInRequest, order_id: UUID) -> HttpResponse:

@@ -388,3 +388,15 @@ def test_a_lost_answer_of_the_provider_leaves_the_order_payable(client: PersonCl
     assert again["Location"].startswith("https://pay.example.com/")
     assert Order.objects.filter(customer=client.customer).count() == 1
     assert selectors.credit_balance(client.customer) == Money(0, CREDIT)
+
+
+def test_the_short_addresses_lead_to_the_order_placed_last(client: PersonClient) -> None:
+    for page in ("success", "cancel"):
+        assert client.get(f"/billing/{page}")["Location"] == "/billing/"
+    make_order(customer=client.customer)
+    newest = make_order(customer=client.customer)
+    make_order()
+
+    for page, ending in (("success", "success"), ("cancel", "cancelled")):
+        place = client.get(f"/billing/{page}")["Location"]
+        assert place == f"/billing/orders/{newest.pk}/{ending}"

@@ -130,10 +130,16 @@ PORTAL: dict[str, Entry] = {
         For.PERSON, _nothing, _quoted, query="plan=enterprise&interval=month"
     ),
     "billing/subscription/cancel": Entry(For.PERSON, body=_subscription),
+    "billing/success": Entry(For.PERSON, reads=False),
+    "billing/cancel": Entry(For.PERSON, reads=False),
     "billing/subscription/resume": Entry(For.PERSON, body=_nothing, reads=False),
     "billing/subscription/portal": Entry(For.PERSON, body=_nothing, reads=False),
     "billing/spending": Entry(For.PERSON, body=lambda _: {"cap": "900000"}),
     "billing/spending/off": Entry(For.PERSON, body=_nothing),
+    "billing/auto-top-up": _OWN_PAGE,
+    "billing/auto-top-up/off": Entry(For.PERSON, body=_nothing, reads=False),
+    "billing/auto-top-up/card": Entry(For.PERSON, body=_nothing, reads=False),
+    "billing/auto-top-up/saved": Entry(For.PERSON, reads=False),
     "billing/upgrade": Entry(For.PERSON, query="reason=spend_cap"),
     "billing/transactions": _OWN_PAGE,
     "billing/invoices": _OWN_PAGE,
@@ -155,6 +161,7 @@ PORTAL: dict[str, Entry] = {
     "api/billing/credits/purchase": Entry(
         For.CALLER, body=lambda _: {"package": "small"}, reads=False, makes_own=True
     ),
+    "api/billing/auto-top-up": _READ,
     "api/billing/spend-cap": _READ,
     "api/billing/transactions": _READ,
     "api/billing/invoices": _READ,
