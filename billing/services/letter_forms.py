@@ -50,7 +50,7 @@ def _context(email: Email, letter: Letter) -> dict[str, object]:
         "brand": letters.brand(),
         "home_url": letters.address("/"),
         "seller_lines": [
-            line for name in ("name", "address", "tax_id") for line in _lines(settings.SELLER[name])
+            line for name in ("name", "address") for line in _lines(settings.SELLER[name])
         ],
         "why": _why(email),
         "settings_url": letters.address(SETTINGS_PATH) if _can_be_muted(email) else "",
@@ -67,7 +67,9 @@ def _why(email: Email) -> str:
     said = {"brand": letters.brand(), "account": letters.name(str(email.customer))}
     if email.kind == EmailKind.INVITATION:
         return _("You get this e-mail because somebody entered your address at %(brand)s.") % said
-    return _("You get this e-mail because bills of %(account)s at %(brand)s go to you.") % said
+    return (
+        _("You get this e-mail because you receive the bills of %(account)s at %(brand)s.") % said
+    )
 
 
 def _headers(email: Email) -> dict[str, str]:

@@ -142,7 +142,7 @@ def api_key_created(api_key: ApiKey) -> Letter:
         subject=_("New API key: %(name)s") % {"name": letters.name(api_key.name)},
         title=_("A new API key was made"),
         body=[
-            _("Programs that have this key can act for your account, as far as it allows."),
+            _("Programs that hold this key can act for your account, within what it allows."),
             _("If nobody of yours made it, revoke it now and change your password."),
         ],
         facts=facts,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 
 from billing import catalogue
 from billing.models import FAILING, Email, EmailKind, Subscription, SubscriptionStatus
+from billing.money import Money
 from billing.plans import Interval
 from billing.selectors import plan_name
 from billing.services import letters
 from billing.services.letters import Button, Letter, NotNeeded, day, link
 from common import clock
+from common.errors import InvalidInput
 
 Says = Callable[[Subscription], Letter]
 
@@ -73,7 +76,7 @@ def will_run_out(subscription: Subscription) -> bool:
 @_still(lambda one: one.status in FAILING, EmailKind.PAYMENT_FAILED)
 def payment_failed(subscription: Subscription) -> Letter:
     """A renewal could not be charged; until when that does no harm."""
-    said = {"plan": plan_name(subscription.plan_slug), "price": price(subscription)}
+    said = {"plan": plan_name(subscription.plan_slug), "price": subscription.price}
     body = [_("We could not charge the renewal of %(plan)s (%(price)s).") % said]
     if subscription.status == SubscriptionStatus.SUSPENDED:
         body.append(_("Your plan is suspended. It comes back as soon as the payment is made."))
@@ -99,7 +102,7 @@ def payment_failed(subscription: Subscription) -> Letter:
 @_still(lambda one: one.status == SubscriptionStatus.SUSPENDED, EmailKind.SUBSCRIPTION_SUSPENDED)
 def suspended(subscription: Subscription) -> Letter:
     """The days of grace are over."""
-    said = {"plan": plan_name(subscription.plan_slug), "price": price(subscription)}
+    said = {"plan": plan_name(subscription.plan_slug), "price": subscription.price}
     return Letter(
         subject=_("%(plan)s is suspended until it is paid") % said,
         title=_("Your plan is suspended"),
@@ -138,23 +141,57 @@ def ended(subscription: Subscription) -> Letter:
 @_still(will_renew, EmailKind.RENEWAL_SOON)
 def renewal_soon(subscription: Subscription) -> Letter:
     """A card will be charged."""
-    slug = subscription.next_plan_slug or subscription.plan_slug
+    if subscription.next_plan_slug:
+        return _changes_soon(subscription)
     said = {
-        "plan": plan_name(slug),
-        "price": price(subscription),
+        "plan": plan_name(subscription.plan_slug),
+        "price": subscription.price,
         "day": day(subscription.period_ends_at, subscription.customer),
     }
-    if subscription.next_plan_slug:
-        sentence = _("On %(day)s your plan changes to %(plan)s, as you chose, and is renewed.")
-    else:
-        sentence = _(
-            "%(plan)s renews on %(day)s. We will then charge %(price)s, plus tax where it applies."
-        )
     return Letter(
         subject=_("%(plan)s renews on %(day)s") % said,
         title=_("Your plan renews soon"),
-        body=[sentence % said, _("You need do nothing. To change or cancel it, do so before.")],
+        body=[
+            _(
+                "%(plan)s renews on %(day)s. We will then charge %(price)s, plus tax where it"
+                " applies."
+            )
+            % said,
+            _("You need do nothing. To change or cancel it, do so before."),
+        ],
         facts=_facts(subscription),
+        button=Button(_("Manage subscription"), link("billing:subscription")),
+    )
+
+
+def _changes_soon(subscription: Subscription) -> Letter:
+    """It renews as another plan, as the customer has chosen."""
+    said = {
+        "before": plan_name(subscription.plan_slug),
+        "after": plan_name(subscription.next_plan_slug),
+        "day": day(subscription.period_ends_at, subscription.customer),
+    }
+    facts = [
+        *letters.greeting_facts(subscription.customer),
+        (_("Plan now"), said["before"]),
+        (_("Plan then"), said["after"]),
+    ]
+    slug, interval = subscription.next_plan_slug, subscription.next_interval
+    with suppress(InvalidInput):  # it is sold no more
+        offer = catalogue.current().offer(slug, interval, subscription.unit)
+        facts.append((_("Price then"), _a_time(offer.price, interval)))
+    return Letter(
+        subject=_("%(before)s becomes %(after)s on %(day)s") % said,
+        title=_("Your plan changes soon"),
+        body=[
+            _(
+                "As you chose, %(before)s becomes %(after)s on %(day)s. The new price is charged"
+                " then, plus tax where it applies."
+            )
+            % said,
+            _("You need do nothing. To change or cancel it, do so before."),
+        ],
+        facts=facts,
         button=Button(_("Manage subscription"), link("billing:subscription")),
     )
 
@@ -164,7 +201,7 @@ def trial_ending(subscription: Subscription) -> Letter:
     """A card will be charged for the first time."""
     said = {
         "plan": plan_name(subscription.plan_slug),
-        "price": price(subscription),
+        "price": subscription.price,
         "day": day(
             subscription.trial_ends_at or subscription.period_ends_at, subscription.customer
         ),
@@ -213,12 +250,16 @@ def grace_ends_at(subscription: Subscription) -> datetime:
 
 def price(subscription: Subscription) -> str:
     """E.g. ``$29.99 a month``."""
+    return _a_time(subscription.price, subscription.interval)
+
+
+def _a_time(amount: Money, interval: str) -> str:
     forms = {
         Interval.MONTH: _("%(price)s a month"),
         Interval.YEAR: _("%(price)s a year"),
         Interval.DAYS_30: _("%(price)s for 30 days"),
     }
-    return forms[Interval(subscription.interval)] % {"price": subscription.price}
+    return forms[Interval(interval)] % {"price": amount}
 
 
 def _facts(subscription: Subscription) -> list[tuple[str, str]]:
