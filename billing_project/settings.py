@@ -261,7 +261,7 @@ UNFOLD = {
     "SITE_SUBHEADER": "Sandbox: no real money" if SANDBOX else None,
     "SITE_SYMBOL": "account_balance_wallet",
     "SHOW_VIEW_ON_SITE": False,
-    "DASHBOARD_CALLBACK": "billing.admin.navigation.first_page",
+    "DASHBOARD_CALLBACK": "billing.admin.home.first_page",
     "SIDEBAR": {
         "show_all_applications": True,
         "navigation": "billing.admin.navigation.sidebar",

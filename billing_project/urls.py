@@ -24,6 +24,7 @@ urlpatterns = [
     path("healthz", operations.health, name="alive"),
     path("ready", operations.ready, name="ready"),
     path("metrics", operations.scrape, name="metrics"),
+    path("admin/", include("billing.admin.urls")),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("settings/", include("accounts.urls")),

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
-
-LATEST = 10
-REFUND_IS_LATE = timedelta(hours=1)
 
 # Title, icon, app_model; shown to those who may look at it.
 _Entry = tuple[str, str, str]
@@ -58,13 +54,27 @@ _GROUPS: Sequence[tuple[str, Sequence[_Entry]]] = (
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Groups of links, each with its permission."""
+    overview = [
+        {"title": title, "icon": icon, "link": link, "active": request.path == link}
+        for title, icon, link in (
+            ("Home", "home", reverse("admin:index")),
+            ("Figures", "functions", reverse("figures")),
+        )
+    ]
+    return [
+        {"title": "Overview", "separator": False, "items": overview},
+        *_groups(request),
+    ]
+
+
+def _groups(request: HttpRequest) -> list[dict[str, Any]]:
     return [
         {
             "title": title,
-            "separator": place > 0,
+            "separator": True,
             "items": [_item(request, *entry) for entry in entries],
         }
-        for place, (title, entries) in enumerate(_GROUPS)
+        for title, entries in _GROUPS
     ]
 
 

@@ -282,7 +282,8 @@ class History:
     def _bill(self) -> None:
         way = rails.named("card")
         assert isinstance(way, FakeRenewingRail)
-        for subscription in Subscription.objects.filter(rail="card").exclude(external_id=""):
+        kept = Subscription.objects.filter(rail="card").exclude(external_id="")
+        for subscription in kept.order_by("pk"):
             if subscription.stop_requested_at is not None:
                 way.stop(subscription)
                 continue
@@ -301,7 +302,7 @@ class History:
                 subscription = way.renew(subscription)
 
     def _payment(self, customer: Customer) -> Payment | None:
-        found = list(Payment.objects.filter(customer=customer, order__isnull=False))
+        found = list(Payment.objects.filter(customer=customer, order__isnull=False).order_by("pk"))
         return self.random.choice(found) if found else None
 
 

@@ -1,0 +1,425 @@
+"""The staff home: figures by right, in few queries, for any range; rows, files, definitions."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from accounts.models import Customer
+from billing import catalogue, ledger
+from billing.admin.figures import FIGURES
+from billing.models import Code, Payment
+from billing.money import CREDIT, XTR
+from billing.services import credit_packs, disputes, orders, payments, refunds, subscriptions
+from common import clock
+from common.clock import FrozenClock
+from tests.accounts.factories import signed_in
+from tests.billing.fakes import FakeRenewingRail
+from tests.billing.renewing import MONTH, earn, subscribed, upgraded
+from tests.billing.staff import MODEL_BACKEND, Staff, make_helper, sign_in, words
+from tests.billing.test_admin_pages import make_claim
+from tests.factories import NOW, make_charge, make_customer, make_order, make_payment
+
+pytestmark = pytest.mark.django_db
+
+HOME = "/admin/"
+
+
+@pytest.fixture(autouse=True)
+def now() -> Iterator[FrozenClock]:
+    with clock.frozen(NOW) as frozen:
+        yield frozen
+
+
+@pytest.fixture(autouse=True)
+def rail(renewing_rail: FakeRenewingRail) -> FakeRenewingRail:
+    return renewing_rail
+
+
+@pytest.fixture
+def staff() -> Staff:
+    """A superuser in the admin."""
+    return sign_in()
+
+
+def business(rail: FakeRenewingRail, now: FrozenClock) -> Customer:
+    """A month of two subscribers, credits in two currencies, a refund and a dispute."""
+    subscribed(rail)
+    bigger = subscribed(rail, "premium")
+    upgraded(bigger, "enterprise")
+    customer = make_customer(email="=cmd@example.com")
+    make_payment(make_order(customer=customer), tax_minor=99)
+    wallet = ledger.wallet(customer, CREDIT)
+    ledger.spend(wallet, 1_000_000_000, code=Code.USAGE, key=f"u:{customer.pk}", occurred_at=now.at)
+    refund = refunds.request(
+        Payment.objects.get(customer=customer).pk, reason="asked", amount_minor=1_00
+    )
+    refunds.send(refund.pk)
+    disputes.record(make_payment(make_order()).pk, make_claim())
+    item = credit_packs.sold(catalogue.current().credit_pack("pkg_100"), XTR)
+    stars = orders.open_order(make_customer(), item, rail="card")
+    payments.settle(make_charge(stars, asset=XTR))
+    now.move(timedelta(days=20))
+    ledger.recognise(occurred_at=now.at)
+    earn()
+    return customer
+
+
+def figures_of(page: Any) -> dict[str, str]:
+    """What each card of the home says, on one line, by the figure's title."""
+    cards = re.findall(r"<article.*?</article>", page.text, re.DOTALL)
+    told = [" ".join(html.unescape(re.sub(r"<[^>]+>", " ", card)).split()) for card in cards]
+    titles = sorted((figure.title for figure in FIGURES.values()), key=len, reverse=True)
+    found = {}
+    for text in told:
+        title = next(title for title in titles if text.startswith(title))
+        said = text.removeprefix(title).removesuffix("Rows CSV Definition").strip()
+        found[title] = said
+    return found
+
+
+def rows_of(response: Any) -> list[list[str]]:
+    """The lines of a CSV answer."""
+    assert response.status_code == 200
+    text = b"".join(response.streaming_content).decode()
+    return list(csv.reader(io.StringIO(text)))
+
+
+# -- what it shows --------------------------------------------------------------------------------
+
+
+def test_every_figure_of_a_business_is_told(
+    staff: Staff, rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    business(rail, now)
+
+    told = figures_of(staff.get(HOME))
+
+    # 20 of 30 days of 29.99 and of 499.99, 1,000 of 2,500 credits for 5.00.
+    assert told["Revenue"] == "$355.31"
+    assert told["Payments received"].startswith("$540.97 10 Stars")
+    assert told["Refund rate"] == "0.2 % in USD 0.0 % in XTR $1.00 refunded"
+    assert told["Dispute rate"] == "20.0 % in USD 0.0 % in XTR 1 opened"
+    assert told["MRR"] == "$529.98 +$529.98 in the range"
+    assert told["MRR movements"] == "2 2 new"
+    assert told["Active subscribers"] == "2 +2 in the range"
+    assert told["ARPU"] == "$264.99 a month"
+    assert told["Subscriptions failing"] == "now 0"
+    assert told["Failed payments"] == "0"
+    assert told["Credits outstanding"].startswith("now ")
+    assert told["Deferred revenue"].startswith("now ")
+    assert told["Oldest unhandled event"] == "now None nothing waits"
+
+
+def test_movements_lead_from_one_moment_to_the_other(
+    staff: Staff, rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    leaver, grower = subscribed(rail), subscribed(rail)
+    now.move(timedelta(days=3))
+    upgraded(grower)
+    subscribed(rail, "enterprise")
+    now.move(timedelta(days=7))
+    rail.delete(leaver)
+    first, last = NOW.date() + timedelta(days=1), NOW.date() + timedelta(days=10)
+
+    page = staff.get(reverse("figure", args=["movements"]), {"from": f"{first}", "to": f"{last}"})
+
+    text = words(page)
+    assert "At the beginning $59.98 New $499.99 (1) Reactivation $0.00 (0)" in text
+    assert "Expansion $70.00 (1) Contraction $0.00 (0) Churn -$29.99 (1)" in text
+    assert "At the end $599.98" in text
+
+
+def test_who_comes_back_is_reactivated(
+    staff: Staff, rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    gone = subscribed(rail)
+    now.move(timedelta(days=1))
+    rail.delete(gone)
+    now.move(timedelta(days=10))
+    rail.pay(subscriptions.start(gone.customer, "premium", "month", rail="card"))
+
+    page = staff.get(HOME, {"from": f"{now.at:%Y-%m-%d}"})
+
+    assert figures_of(page)["MRR movements"] == "1 1 reactivation"
+
+
+def test_a_year_counts_a_twelfth_rounded_half_to_even(staff: Staff, rail: FakeRenewingRail) -> None:
+    rail.pay(subscriptions.start(make_customer(), "premium", "year", rail="card"))
+
+    told = figures_of(staff.get(HOME))
+
+    assert told["MRR"] == "$83.33 +$83.33 in the range"  # 999.99 / 12 = 83.3325
+
+
+def test_a_trial_and_a_free_period_are_worth_nothing_until_they_are_paid(
+    staff: Staff, rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    free = subscribed(rail, discount_minor=29_99)
+    assert figures_of(staff.get(HOME))["MRR"] == "None"
+
+    now.move(MONTH)
+    rail.renew(free)
+
+    assert figures_of(staff.get(HOME))["MRR"] == "$29.99 +$29.99 in the range"
+
+
+def test_an_empty_portal_has_a_home(staff: Staff) -> None:
+    page = staff.get(HOME)
+
+    assert page.status_code == 200
+    told = figures_of(page)
+    assert set(told) == {figure.title for figure in FIGURES.values()}
+    assert told["Revenue"] == told["MRR"] == told["Payments received"] == "None"
+    assert told["Refund rate"] == "— none refunded"
+
+
+@pytest.mark.parametrize("slug", FIGURES)
+def test_an_empty_figure_has_a_page_and_a_file(staff: Staff, slug: str) -> None:
+    assert "None." in words(staff.get(reverse("figure", args=[slug])))
+    assert len(rows_of(staff.get(reverse("figure-csv", args=[slug])))) == 1
+
+
+# -- rows, files, definitions ---------------------------------------------------------------------
+
+
+def test_each_card_leads_to_rows_file_and_definition(
+    staff: Staff, rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    business(rail, now)
+    page = staff.get(HOME)
+    definitions = staff.get(reverse("figures")).text
+
+    cards = re.findall(r"<article.*?</article>", page.text, re.DOTALL)
+    assert len(cards) == len(FIGURES)
+    for card in cards:
+        rows, _, file, definition = re.findall(r'href="([^"]+)"', card)
+        assert staff.get(html.unescape(rows)).status_code == 200
+        assert rows_of(staff.get(html.unescape(file)))
+        assert f'id="{definition.partition("#")[2]}"' in definitions
+
+
+@pytest.mark.parametrize("slug", [slug for slug, one in FIGURES.items() if one.listed])
+def test_a_figure_leads_to_the_list_of_its_rows(
+    staff: Staff, rail: FakeRenewingRail, now: FrozenClock, slug: str
+) -> None:
+    business(rail, now)
+    page = staff.get(reverse("figure", args=[slug]))
+
+    found = re.search(r'href="([^"]+)">All of them', page.text)
+
+    assert found
+    listed = staff.get(html.unescape(found[1]))
+    assert listed.status_code == 200
+    if slug in ("received", "refunds", "disputes"):
+        count = len(rows_of(staff.get(reverse("figure-csv", args=[slug])))) - 1
+        assert len(listed.context["cl"].result_list) == count > 0
+
+
+def test_a_file_adds_up_to_its_figure_in_plain_numbers(
+    staff: Staff, rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    business(rail, now)
+
+    head, *lines = rows_of(staff.get(reverse("figure-csv", args=["revenue"])))
+
+    assert head == ["When", "Earned", "Product", "Way to pay", "Account", "Transfer", "Asset"]
+    assert {line[-1] for line in lines} == {"USD"}
+    assert sum(round(float(line[1]) * 100) for line in lines) == 355_31
+
+
+def test_what_people_wrote_is_no_formula_in_a_file(
+    staff: Staff, rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    business(rail, now)
+
+    text = "\n".join(map(str, rows_of(staff.get(reverse("figure-csv", args=["received"])))))
+
+    assert "'=cmd@example.com" in text
+    assert "'=cmd" in text.replace('"', "")
+
+
+def test_a_files_name_says_what_and_when(staff: Staff) -> None:
+    url = reverse("figure-csv", args=["mrr"])
+
+    response = staff.get(url, {"from": "2026-11-01", "to": "2026-11-15"})
+
+    wanted = 'attachment; filename="mrr-2026-11-01-2026-11-15.csv"'
+    assert response["Content-Disposition"] == wanted
+
+
+def test_a_chart_draws_what_its_table_says(
+    staff: Staff, rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    business(rail, now)
+    page = staff.get(reverse("figure", args=["revenue"]))
+
+    values = re.findall(r'data-value="([^"]+)"', page.text)
+
+    assert len(values) == 1
+    drawn = json.loads(html.unescape(values[0]))
+    assert round(sum(sum(one["data"]) for one in drawn["datasets"]), 2) == 355.31
+    assert {one["label"] for one in drawn["datasets"]} == {
+        "plan enterprise", "plan basic", "credit pack small",
+    }  # fmt: skip
+    assert "$333.32" in words(page)
+
+
+def test_definitions_are_there_for_all_staff_and_numbers_are_not() -> None:
+    helper = sign_in(make_helper())
+    helper.user.user_permissions.clear()
+
+    page = helper.get(reverse("figures"))
+
+    for figure in FIGURES.values():
+        assert figure.title in words(page)
+        assert figure.url not in page.text
+    assert figures_of(helper.get(HOME)) == {}
+
+
+# -- ranges ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"from": "yesterday"}, "Enter a valid date."),
+        ({"from": "2026-11-10", "to": "2026-11-09"}, "This is before the first day."),
+        ({"to": "2026-11-21"}, "Choose a day from 2000-01-01 to 2026-11-20"),
+        ({"from": "1999-12-31"}, "Choose a day from 2000-01-01"),
+        ({"to": "9999-12-31"}, "Choose a day from 2000-01-01"),
+        ({"from": "2000-01-01"}, "At most 3,660 days at a time."),
+        ({"from": "2026-02-30"}, "Enter a valid date."),
+        ({"from": "\x00"}, "Enter a valid date."),
+    ],
+)
+def test_a_wrong_range_is_told_beside_its_field(
+    staff: Staff, query: dict[str, str], sentence: str
+) -> None:
+    home = staff.get(HOME, query)
+    page = staff.get(reverse("figure", args=["mrr"]), query)
+    file = staff.get(reverse("figure-csv", args=["mrr"]), query)
+
+    assert sentence in words(home)
+    assert figures_of(home) == {}
+    assert page.status_code == file.status_code == 400
+    assert sentence in words(page)
+    assert sentence in words(file)
+
+
+def test_figures_as_of_now_need_no_range(staff: Staff) -> None:
+    assert staff.get(reverse("figure", args=["credits"]), {"from": "x"}).status_code == 200
+    assert rows_of(staff.get(reverse("figure-csv", args=["credits"]), {"from": "x"}))
+
+
+@pytest.mark.parametrize(
+    "first", ["2026-11-20", "2026-09-20", "2026-09-18", "2026-01-01", "2016-11-20"]
+)
+def test_every_length_of_range_has_its_charts(
+    staff: Staff, rail: FakeRenewingRail, now: FrozenClock, first: str
+) -> None:
+    subscribed(rail)
+    now.move(timedelta(hours=1))
+    earn()
+
+    page = staff.get(HOME, {"from": first, "to": "2026-11-20"})
+
+    assert figures_of(page)["MRR"] == "$29.99 +$29.99 in the range"
+    assert page.text.count("data-value=") == 1 + ("Revenue in USD" in page.text)
+
+
+def test_presets_are_ranges_that_work(staff: Staff) -> None:
+    links = re.findall(r'href="(\?from=[^"]+)"', staff.get(HOME).text)
+
+    assert len(links) == 6
+    for link in links:
+        page = staff.get(HOME + html.unescape(link))
+        assert figures_of(page)
+        assert 'aria-current="true"' in page.text
+
+
+# -- rights ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("slug", FIGURES)
+def test_a_figure_needs_every_one_of_its_rights(slug: str) -> None:
+    figure = FIGURES[slug]
+    for missing in figure.rights:
+        helper = sign_in(make_helper())
+        app, _, codename = missing.partition(".")
+        right = Permission.objects.get(content_type__app_label=app, codename=codename)
+        helper.user.user_permissions.remove(right)
+
+        assert figure.title not in figures_of(helper.get(HOME))
+        assert helper.get(figure.url).status_code == 403
+        assert helper.get(figure.csv_url).status_code == 403
+
+    helper = sign_in(make_helper())
+    assert figure.title in figures_of(helper.get(HOME))
+    assert helper.get(figure.url).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["figures", "figure", "figure-csv"])
+def test_figures_are_for_staff(name: str) -> None:
+    url = reverse(name, args=[] if name == "figures" else ["revenue"])
+    person = Client()
+    person.force_login(subscribing_person(), backend=MODEL_BACKEND)
+
+    for browser in (Client(), person):
+        answer = browser.get(url)
+        assert answer.status_code in (302, 403)
+        assert "MRR" not in answer.text
+    assert sign_in().post(url).status_code == 405
+
+
+def subscribing_person() -> Any:
+    """Somebody who is signed in and no staff."""
+    return signed_in().user
+
+
+def test_an_unknown_figure_is_not_there(staff: Staff) -> None:
+    assert staff.get("/admin/figures/profit/").status_code == 404
+    assert staff.get("/admin/figures/profit.csv").status_code == 404
+
+
+# -- cost -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", ["superuser", "helper"])
+def test_the_home_takes_at_most_twelve_queries_however_much_there_is(
+    rail: FakeRenewingRail, now: FrozenClock, who: str
+) -> None:
+    browser = sign_in() if who == "superuser" else sign_in(make_helper())
+    for _ in range(2):
+        counts = []
+        for _ in range(2):
+            with CaptureQueriesContext(connection) as seen:
+                assert browser.get(HOME).status_code == 200
+            counts.append(len(seen))
+        assert max(counts) <= 12, [query["sql"][:200] for query in seen]
+        business(rail, now)
+
+
+@pytest.mark.parametrize("slug", FIGURES)
+def test_a_figures_page_takes_few_queries(
+    staff: Staff, rail: FakeRenewingRail, now: FrozenClock, slug: str
+) -> None:
+    business(rail, now)
+
+    with CaptureQueriesContext(connection) as seen:
+        assert staff.get(reverse("figure", args=[slug])).status_code == 200
+
+    assert len(seen) <= 8, [query["sql"][:200] for query in seen]
