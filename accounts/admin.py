@@ -1,6 +1,10 @@
 """People and parties in the admin; what they own is shown by the apps that know it."""
 
+from typing import cast
+
 from allauth.account.decorators import secure_admin_login
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
@@ -10,12 +14,15 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.models import ApiKey, Customer, Membership, User
-from accounts.services import api_keys
+from accounts.services import api_keys, closing
 
 # Staff log in where everybody does: one place for rate limits and confirmed addresses.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.site_header = admin.site.site_title = "Billing portal"
 admin.site.unregister(Group)
+# Secrets and session keys are for nobody to look at; what staff may do is an action on the user.
+admin.site.unregister(Authenticator)
+admin.site.unregister(UserSession)
 
 
 class MembershipInline(TabularInline):  # type: ignore[misc]
@@ -35,15 +42,16 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     list_filter = ["is_active", "is_staff", "is_superuser"]
     search_fields = ["email", "name"]
     ordering = ["-date_joined"]
-    readonly_fields = ["date_joined", "last_login"]
+    readonly_fields = ["date_joined", "last_login", "closed_at"]
     fieldsets = [
         (None, {"fields": ["email", "name", "password"]}),
         ("Rights", {"fields": ["is_active", "is_staff", "is_superuser", "user_permissions"]}),
-        ("Dates", {"fields": ["date_joined", "last_login"]}),
+        ("Dates", {"fields": ["date_joined", "last_login", "closed_at"]}),
     ]
     add_fieldsets = [(None, {"fields": ["email", "name", "password1", "password2"]})]
     filter_horizontal = ["user_permissions"]
     inlines = [MembershipInline]
+    actions = ["remove_second_factor"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
         """Only superusers hand out rights: others could give themselves all of them."""
@@ -60,21 +68,32 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
 
+    @admin.action(description="Remove the second factor", permissions=["change"])
+    def remove_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """For who lost both phone and codes and proved who they are; signs them out everywhere."""
+        allowed = [user for user in queryset if self.has_change_permission(request, user)]
+        for user in allowed:
+            Authenticator.objects.filter(user=user).delete()
+            closing.end_sessions(user)
+            self.log_change(request, user, "Removed the second factor.")
+        messages.success(request, f"Second factors removed: {len(allowed)}.")
+
 
 @admin.register(Customer)
 class CustomerAdmin(ModelAdmin):  # type: ignore[misc]
     """The billed party. Other apps add inlines and links of what it owns."""
 
     list_display = ["__str__", "email", "kind", "country", "allowed_to_owe", "created_at"]
-    list_filter = ["kind", "allowed_to_owe"]
+    list_filter = ["kind", "allowed_to_owe", ("closed_at", admin.EmptyFieldListFilter)]
     search_fields = ["id", "email", "name", "members__email"]
     ordering = ["-id"]
     fields = [
         "id", "kind", "name", "email", "country", "time_zone",
-        "allowed_to_owe", "anchor_at", "created_at",
+        "allowed_to_owe", "anchor_at", "created_at", "closed_at",
     ]  # fmt: skip
-    readonly_fields = ["id", "kind", "anchor_at", "created_at"]
+    readonly_fields = ["id", "kind", "anchor_at", "created_at", "closed_at"]
     inlines = [MembershipInline]
+    actions = ["reopen"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Customers come from signing up: never without an owner."""
@@ -82,6 +101,15 @@ class CustomerAdmin(ModelAdmin):  # type: ignore[misc]
 
     def has_delete_permission(self, request: HttpRequest, obj: Customer | None = None) -> bool:
         return False
+
+    @admin.action(description="Open the selected closed accounts again", permissions=["change"])
+    def reopen(self, request: HttpRequest, queryset: QuerySet[Customer]) -> None:
+        """Undo a closing within its 30 days; keys stay revoked."""
+        staff = cast("User", request.user)
+        opened = [one for one in queryset if closing.reopen(one, actor=staff)]
+        for customer in opened:
+            self.log_change(request, customer, "Opened again.")
+        messages.success(request, f"Accounts opened again: {len(opened)}.")
 
 
 @admin.register(ApiKey)

@@ -74,7 +74,7 @@ def remove(request: SignedInRequest, membership_id: int) -> HttpResponse:
     """Ask, then take a member out."""
     member = _member(request, membership_id)
     keys = list(teams.keys_made_by(request.customer, member.user))
-    form = RemovalForm(request.POST or None)
+    form = RemovalForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         revoke_keys = form.cleaned_data["revoke_keys"]
         try:

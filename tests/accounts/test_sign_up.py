@@ -225,7 +225,7 @@ class TestLogIn:
             for email in ("ada@example.com", "nobody@example.com", "bob@example.com")
         ]
 
-        errors = {tuple(re.findall(r"alert-error.*?</div>", page, re.DOTALL)) for page in pages}
+        errors = {tuple(re.findall(r"note-bad.*?</div>", page, re.DOTALL)) for page in pages}
         assert len(errors) == 1
         assert "not correct" in errors.pop()[0]
 
