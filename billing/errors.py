@@ -55,7 +55,7 @@ class LimitReached(BillingError):
     def upgrade_path(self) -> str:
         """The page that says what is in the way and offers what helps."""
         query = {"reason": self.reason}
-        if self.missing:
+        if self.asset and self.missing:
             query["need"] = str(self.missing)
         return f"{reverse('billing:upgrade')}?{urlencode(query)}"
 
