@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Customer
 from billing.models import (
+    AutoTopUpStop,
     Dispute,
     DisputeState,
     Email,
@@ -156,15 +157,8 @@ def auto_top_up_failed(customer: Customer, amount: Money, reason: str) -> Letter
 
 def auto_top_up_stopped(customer: Customer, reason: str) -> Letter:
     """Auto top-up was switched off, and not by its owner."""
-    why = {
-        "declined": _("Several charges in a row were declined."),
-        "no_card": _("There is no saved card any more that could be charged."),
-        "account_blocked": _("Payments of this account are on hold."),
-        "disputed": _("A payment of this account is disputed at the bank."),
-        "refunded": _("Credits were refunded; they would have been bought again at once."),
-        "price_changed": _("The package is not sold at the agreed price any more."),
-        "not_offered": _("Saved cards cannot be charged here at the moment."),
-    }.get(reason, _("It could not go on as it was set up."))
+    known = reason in AutoTopUpStop.values
+    why = str(AutoTopUpStop(reason).label) if known else _("It could not go on as it was set up.")
     return Letter(
         subject=_("Auto top-up is switched off"),
         title=_("Auto top-up is switched off"),
