@@ -79,9 +79,9 @@ class AutoTopUpForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """The terms as the service takes them; what it refuses stands beside its field."""
         cleaned = super().clean() or {}
-        if "threshold" not in cleaned or "monthly_max" not in cleaned or "amount" not in cleaned:
+        if not {"threshold", "package", "amount", "monthly_max"} <= cleaned.keys():
             return cleaned
-        package = cleaned.get("package", "")
+        package = cleaned["package"]
         if not package and cleaned["amount"] is None:
             self.add_error("amount", _("Choose a package, or type an amount."))
             return cleaned
