@@ -9,12 +9,14 @@ from billing.api import (
     orders,
     paying,
     quota,
+    revenue,
     spend_cap,
     subscriptions,
     wallet,
 )
 
 urlpatterns = [
+    path("admin/revenue", revenue.AdminRevenue.as_view(), name="api-admin-revenue"),
     path("billing/config", wallet.Config.as_view(), name="api-config"),
     path("billing/credits", wallet.Credits.as_view(), name="api-credits"),
     path("billing/credits/history", wallet.History.as_view(), name="api-history"),

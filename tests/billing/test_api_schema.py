@@ -19,7 +19,7 @@ from tests.billing.callers import program, send
 from tests.billing.fakes import FakeRenewingRail
 from tests.billing.subscribers import subscribe
 from tests.factories import make_order, make_payment
-from tests.security.table import PORTAL, For
+from tests.security.table import ADMIN, PORTAL, For
 
 pytestmark = pytest.mark.django_db
 
@@ -56,6 +56,11 @@ def _with_null(node: Any) -> Any:
 
 def test_every_operation_says_who_may_and_what_it_refuses(document: dict[str, Any]) -> None:
     for path, item in document["paths"].items():
+        if path.startswith("/api/admin/"):
+            assert item["get"]["security"] == [{"session": []}]
+            assert "Staff only." in item["get"]["description"]
+            assert item["get"]["responses"]["default"]
+            continue
         for operation in (item[method] for method in ("get", "post") if method in item):
             schemes = {name for way in operation["security"] for name in way}
             assert schemes == {"apiKey", "session"}, path
@@ -65,6 +70,7 @@ def test_every_operation_says_who_may_and_what_it_refuses(document: dict[str, An
 
 def test_every_call_of_ours_is_described(document: dict[str, Any]) -> None:
     calls = {f"/{route}" for route, entry in PORTAL.items() if entry.whose is For.CALLER}
+    calls |= {f"/{route}" for route, entry in ADMIN.items() if route.startswith("api/")}
     described = {re.sub(r"\{(\w+_id)\}", r"<uuid:\1>", path) for path in document["paths"]}
 
     assert described == calls

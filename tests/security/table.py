@@ -16,6 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.http import int_to_base36
 
 from accounts.models import Customer
+from accounts.services.invitations import token_of
 from billing.models import Email, Lot, LotUse, Transfer
 from common import ids
 from tests.security.world import World, beat_ids, email_id
@@ -61,6 +62,14 @@ class Entry:
 
 def _key(world: World) -> Mapping[str, object]:
     return {"key_id": world.api_key.pk}
+
+
+def _member(world: World) -> Mapping[str, object]:
+    return {"membership_id": world.member.pk}
+
+
+def _invitation(world: World) -> Mapping[str, object]:
+    return {"invitation_id": world.invitation.pk}
 
 
 def _open_order(world: World) -> Mapping[str, object]:
@@ -113,6 +122,31 @@ PORTAL: dict[str, Entry] = {
     "settings/": _OWN_PAGE,
     "settings/language": Entry(For.ANYBODY, body=lambda _: {"language": "en"}, reads=False),
     "settings/theme": Entry(For.ANYBODY, body=lambda _: {"theme": "night"}, reads=False),
+    "settings/switch": Entry(
+        For.PERSON, body=lambda world: {"customer_id": world.customer.pk}, reads=False
+    ),
+    "settings/security": _OWN_PAGE,
+    "settings/billing-details": _OWN_PAGE,
+    "settings/notifications": Entry(For.PERSON, body=_nothing, makes_own=True),
+    # The victim acts for themselves: their team is managed by those who act for it.
+    "settings/team": _OWN_PAGE,
+    "settings/team/new": _OWN_PAGE,
+    "settings/team/leave": Entry(For.PERSON, reads=False),
+    "settings/team/invite": Entry(For.PERSON, reads=False),
+    "settings/team/members/<int:membership_id>/role": Entry(For.PERSON, _member, reads=False),
+    "settings/team/members/<int:membership_id>/remove": Entry(For.PERSON, _member, reads=False),
+    "settings/team/invitations/<uuid:invitation_id>/send-again": Entry(
+        For.PERSON, _invitation, reads=False
+    ),
+    "settings/team/invitations/<uuid:invitation_id>/revoke": Entry(
+        For.PERSON, _invitation, reads=False
+    ),
+    "settings/invitations/<str:token>": Entry(
+        For.ANYBODY, lambda world: {"token": token_of(world.invitation)}
+    ),
+    "settings/export": Entry(For.PERSON, body=_nothing),
+    "settings/close": Entry(For.PERSON, body=lambda world: {"email": world.user.email}),
+    "settings/closed": _PUBLIC,
     "settings/api-keys": _OWN_PAGE,
     "settings/api-keys/new": Entry(
         For.PERSON,
@@ -216,6 +250,16 @@ ALLAUTH: dict[str, Entry] = {
         For.ANYBODY, path="accounts/password/reset/key/1-made-up/"
     ),
     "accounts/password/reset/done/": _PUBLIC,
+    "accounts/2fa/": _OWN_PAGE,
+    "accounts/2fa/authenticate/": _PUBLIC,
+    "accounts/2fa/reauthenticate/": _OWN_PAGE,
+    "accounts/2fa/totp/activate/": _OWN_PAGE,
+    # The victim has no second factor.
+    "accounts/2fa/totp/deactivate/": Entry(For.PERSON, reads=False),
+    "accounts/2fa/recovery-codes/": Entry(For.PERSON, reads=False),
+    "accounts/2fa/recovery-codes/generate/": _OWN_PAGE,
+    "accounts/2fa/recovery-codes/download/": Entry(For.PERSON, reads=False),
+    "accounts/sessions/": Entry(For.PERSON, makes_own=True),
 }
 
 
@@ -239,6 +283,10 @@ _STRAY = _object(lambda world: world.stray.pk)
 # What the admin has beside the pages of each model.
 ADMIN: dict[str, Entry] = {
     "admin/": Entry(For.STAFF),
+    "api/admin/revenue": Entry(For.STAFF, query="from=2026-01-01"),
+    "admin/figures/": Entry(For.STAFF),
+    "admin/figures/<slug:slug>/": Entry(For.STAFF, lambda _: {"slug": "received"}),
+    "admin/figures/<slug:slug>.csv": Entry(For.STAFF, lambda _: {"slug": "received"}),
     "admin/search/": Entry(For.STAFF, query="s=vera"),
     "admin/login/": _PUBLIC,
     "admin/logout/": Entry(For.ANYBODY, ends_session=True, reads=False),
