@@ -31,6 +31,7 @@ from billing.services import (
     outbox,
     overdue,
     plan_changes,
+    plans,
     prepaid,
     rails,
     reconciliations,
@@ -171,10 +172,11 @@ def expire_lots() -> None:
 
 @shared_task(name="billing.keep_subscriptions", acks_late=True)
 def keep_subscriptions() -> None:
-    """End prepaid time that is over, remind and suspend who has not paid, book what was earned."""
+    """End and open again what is due, remind and suspend who has not paid, book what was earned."""
     _apart(prepaid.end_over)
     _each(overdue.ids(), overdue.catch_up)
     _apart(dunning.run)
+    _apart(plans.thaw_over)
     _apart(plan_changes.settle_left_over)
     _apart(partial(_until_none, subscription_periods.recognise_due))
 

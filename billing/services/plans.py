@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F, Max, Q
 
 from billing import ledger
 from billing.errors import AlreadySubscribed
 from billing.models import (
     Code,
+    Dispute,
     Order,
     PeriodKind,
+    Refund,
     Subscription,
     SubscriptionPeriod,
     SubscriptionStatus,
@@ -48,6 +51,7 @@ class PlanType(LotProduct):
         subscription, stretch = subscription_openings.open_or_extend(order)
         period = subscription_periods.add(subscription, stretch, order=order)
         _include_credits(order, period)
+        _thaw_over(subscription)
         entitlements.changed(order.customer_id)
         if subscription.is_duplicate:
             notifiers.tell("subscription_duplicate", subscription)
@@ -204,6 +208,42 @@ def _thaw(found: Subscription, cause: str) -> None:
     subscription.frozen_by = [one for one in subscription.frozen_by if one != cause]
     subscription.save(update_fields=["frozen_by"])
     entitlements.changed(subscription.customer_id)
+
+
+def thaw_over(limit: int = 500) -> int:
+    """Open access again where the time that is in question is over and other time runs."""
+    frozen = Subscription.objects.exclude(frozen_by=[]).exclude(status=SubscriptionStatus.ENDED)
+    found = list(frozen.select_related("customer").order_by("pk")[:limit])
+    return sum(_try_to_thaw(subscription) for subscription in found)
+
+
+@transaction.atomic
+def _try_to_thaw(found: Subscription) -> bool:
+    subscriptions.wait_for_turn(found.customer)
+    return _thaw_over(subscriptions.lock(found.pk))
+
+
+def _thaw_over(subscription: Subscription) -> bool:
+    """The same for one, locked. What shut it goes on, and takes or gives back its own time only."""
+    now = clock.now()
+    running = subscription.periods.filter(starts_at__lte=now, ends_at__gt=now)
+    thawed = False
+    for cause in list(subscription.frozen_by):
+        period = _period_behind(cause)
+        if period is None or period.ends_at > now:
+            continue
+        if running.exclude(pk=period.pk).exists():
+            _thaw(subscription, cause)
+            thawed = True
+    return thawed
+
+
+def _period_behind(cause: str) -> SubscriptionPeriod | None:
+    """The newest period that holds the money a refund or dispute is about."""
+    name, _, pk = cause.partition(":")
+    kind: type[Refund | Dispute] = Dispute if name == "dispute" else Refund
+    found = kind.objects.select_related("payment__order__customer").get(pk=pk)
+    return _newest(found.payment.order) if found.payment.order is not None else None
 
 
 def _is_frozen_by(reversal: Reversal) -> bool:

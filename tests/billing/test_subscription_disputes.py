@@ -9,11 +9,11 @@ import pytest
 
 from billing.models import Dispute, DisputeState, Payment, SubscriptionStatus, Transfer
 from billing.money import USD
-from billing.services import cancellations, disputes
+from billing.services import cancellations, disputes, plans, subscriptions
 from billing.services.disputes import Claim
 from common import clock
 from common.clock import FrozenClock
-from tests.billing.fakes import FakeRenewingRail
+from tests.billing.fakes import FakeRail, FakeRenewingRail, only_rail
 from tests.billing.prepaid import balance_of, differences
 from tests.billing.renewing import (
     BASIC,
@@ -26,7 +26,7 @@ from tests.billing.renewing import (
     subscribed,
     upgraded,
 )
-from tests.factories import NOW
+from tests.factories import NOW, make_customer, make_payment
 
 pytestmark = pytest.mark.django_db
 
@@ -184,3 +184,86 @@ def test_a_dispute_over_more_than_is_left_after_a_refund(
 
     assert (deferred(), balance_of("disputed", USD)) == (0, 0)
     assert balance_of("chargeback_loss", USD) == -10_00
+
+
+def test_a_dispute_that_outlives_its_period_leaves_the_renewed_one_alone(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscription = subscribed(rail)
+    now.move(10 * DAY)
+    disputed = payment_of(subscription)
+    claim(disputed, DisputeState.OPEN)
+    assert plan_of(subscription) == "free"
+
+    now.at = subscription.period_ends_at
+    rail.renew(subscription)
+
+    subscription.refresh_from_db()
+    assert (plan_of(subscription), subscription.frozen_by) == ("basic", [])
+    assert disputed.disputes.get().is_frozen
+
+
+@pytest.mark.parametrize("end", [DisputeState.LOST, DisputeState.WON])
+def test_its_end_changes_the_money_of_its_own_period_only(
+    rail: FakeRenewingRail, now: FrozenClock, end: DisputeState
+) -> None:
+    subscription = subscribed(rail)
+    disputed = payment_of(subscription)
+    claim(disputed, DisputeState.OPEN)
+    now.at = subscription.period_ends_at
+    rail.renew(subscription)
+    now.move(10 * DAY)
+
+    twice(disputed, end, reinstated_minor=BASIC if end == DisputeState.WON else 0)
+
+    subscription.refresh_from_db()
+    assert (plan_of(subscription), subscription.status) == ("basic", SubscriptionStatus.ACTIVE)
+    assert subscription.renews
+    now.at = subscription.period_ends_at
+    assert earn() == (2 * BASIC if end == DisputeState.WON else BASIC)
+
+
+def test_without_a_renewal_access_stays_shut_when_the_disputed_time_is_over(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscription = subscribed(rail)
+    claim(payment_of(subscription), DisputeState.OPEN)
+
+    now.at = subscription.period_ends_at
+    rail.fail(subscription)
+
+    assert plans.thaw_over() == 0
+    assert plan_of(subscription) == "free"
+
+
+def test_a_second_dispute_of_the_renewed_time_shuts_it_again(
+    rail: FakeRenewingRail, now: FrozenClock
+) -> None:
+    subscription = subscribed(rail)
+    claim(payment_of(subscription), DisputeState.OPEN)
+    now.at = subscription.period_ends_at
+    rail.renew(subscription)
+
+    claim(payment_of(subscription, 1), DisputeState.OPEN)
+    claim(payment_of(subscription), DisputeState.LOST)
+
+    assert plan_of(subscription) == "free"
+    claim(payment_of(subscription, 1), DisputeState.WON, reinstated_minor=BASIC)
+    assert plan_of(subscription) == "basic"
+
+
+def test_prepaid_time_that_is_not_in_question_runs_when_its_turn_comes(now: FrozenClock) -> None:
+    with only_rail(FakeRail()):
+        customer = make_customer()
+        first, _second = (
+            make_payment(subscriptions.start(customer, "basic", "month", rail="card"))
+            for _ in range(2)
+        )
+        claim(first, DisputeState.OPEN)
+        subscription = subscriptions.live(customer)[0]
+        assert (plans.thaw_over(), plan_of(subscription)) == (0, "free")
+
+        now.at = NOW + MONTH + DAY
+
+        assert (plans.thaw_over(), plan_of(subscription)) == (1, "basic")
+        assert plans.thaw_over() == 0
