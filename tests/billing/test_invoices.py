@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import suppress
 from io import BytesIO
 
 import pytest
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, transaction
 from pypdf import PdfReader
 
 from billing.errors import LedgerWriteRefused
@@ -124,36 +122,3 @@ def test_an_issued_invoice_cannot_be_changed_or_deleted() -> None:
             harm()
 
     assert Invoice.objects.get().tax_minor == 0
-
-
-@pytest.mark.django_db(transaction=True)
-def test_numbers_have_no_gap_although_some_are_rolled_back() -> None:
-    count, threads = 120, 8
-    for _ in range(count):
-        make_payment()
-    invoice_drafts.draft_missing(count)
-    drafts = list(Invoice.objects.values_list("pk", flat=True))
-
-    def number(mine: list[object]) -> None:
-        for place, pk in enumerate(mine):
-            if place % 5 == 0:
-                _issue_and_fail(pk)
-            invoices.issue(pk)  # type: ignore[arg-type]
-        connections.close_all()
-
-    workers = [
-        threading.Thread(target=number, args=(drafts[one::threads],)) for one in range(threads)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-
-    numbers = Invoice.objects.order_by("number").values_list("number", flat=True)
-    assert list(numbers) == list(range(1, count + 1))
-
-
-def _issue_and_fail(pk: object) -> None:
-    with suppress(ZeroDivisionError), transaction.atomic():
-        invoices.issue(pk)  # type: ignore[arg-type]
-        raise ZeroDivisionError
