@@ -8,6 +8,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from billing.views import email_previews
 from billing_project.operations import views as operations
 from billing_project.styleguide import styleguide
 
@@ -39,6 +40,10 @@ if settings.STRIPE_SECRET_KEY:  # else the card rail is off
 
 if settings.DEBUG:  # for builders
     urlpatterns.append(path("styleguide", styleguide, name="styleguide"))
+    urlpatterns.append(path("emails", email_previews.index, name="email_previews"))
+    urlpatterns.append(
+        path("emails/<name>/<language>.<form>", email_previews.preview, name="email_preview")
+    )
 
 handler400 = "common.views.bad_request"
 handler403 = "common.views.forbidden"
