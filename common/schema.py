@@ -3,7 +3,6 @@
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 
 from common.idempotency import HEADER, Idempotency
@@ -80,7 +79,7 @@ class ApiSchema(AutoSchema):
         return [
             OpenApiParameter(
                 HEADER,
-                OpenApiTypes.STR,
+                {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
                 OpenApiParameter.HEADER,
                 required=mode is Idempotency.REQUIRED,
                 description=(

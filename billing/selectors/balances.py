@@ -101,20 +101,20 @@ def other_balances(customer: Customer) -> list[Money]:
 
 def lots(customer: Customer, unit: Asset = CREDIT) -> list[LotRow]:
     """The lots that are spent next, first to burn first; without those that have expired."""
-    return lots_in(wallet(customer, unit))
-
-
-def lots_in(purse: LedgerAccount | None) -> list[LotRow]:
-    """The same of a wallet that was read already. One query."""
+    purse = wallet(customer, unit)
     if purse is None:
         return []
-    now, unit = clock.now(), purse.unit
-    burning = (
-        _spendable(purse)
-        .select_related("transfer")
-        .order_by("priority", F("expires_at").asc(nulls_last=True), F("promotional").desc(), "pk")
-    )
-    return [_lot_row(lot, unit, now) for lot in burning]
+    now = clock.now()
+    return [_lot_row(lot, unit, now) for lot in _burning(purse)]
+
+
+def expiring_lots(purse: LedgerAccount | None, *, limit: int) -> list[LotRow]:
+    """The lots of a wallet that will expire, first to burn first, so many at most. One query."""
+    if purse is None:
+        return []
+    now = clock.now()
+    expiring = _burning(purse).exclude(expires_at=None)[:limit]
+    return [_lot_row(lot, purse.unit, now) for lot in expiring]
 
 
 def _accounts(customer: Customer, unit: Asset) -> QuerySet[LedgerAccount]:
@@ -146,6 +146,14 @@ def _balance(accounts: Iterable[Any], unit: Asset) -> Balance:
 
 def _spendable(purse: LedgerAccount) -> QuerySet[Lot]:
     return _unexpired(Lot.objects.filter(account=purse))
+
+
+def _burning(purse: LedgerAccount) -> QuerySet[Lot]:
+    return (
+        _spendable(purse)
+        .select_related("transfer")
+        .order_by("priority", F("expires_at").asc(nulls_last=True), F("promotional").desc(), "pk")
+    )
 
 
 def _unexpired(found: QuerySet[Lot]) -> QuerySet[Lot]:

@@ -22,14 +22,13 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
     customer = request.customer
     holdings = holdings_of(request)
     month = selectors.this_month(customer, holdings.wallet)
-    lots = selectors.lots_in(holdings.wallet)
     rights = selectors.entitlements(customer)
     context = {
         "have": overview_of(request),
         "free": catalogue.current().free_plan,
         "balance": holdings.balance,
         "other_balances": holdings.others,
-        "expiring": [lot for lot in lots if lot.expires_at is not None][:RECENT],
+        "expiring": selectors.expiring_lots(holdings.wallet, limit=RECENT),
         "unapplied": selectors.unapplied(customer),
         "open_orders": selectors.open_orders(customer),
         "limits": selectors.limit_texts(rights.limits),
