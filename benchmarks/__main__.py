@@ -18,6 +18,7 @@ from benchmarks.places import Place, sync_microseconds
 from billing_project.paths import BASE_DIR, VAR_DIR
 
 DEFAULT_SECONDS = 150
+VISITS = 200
 # Of every six seconds, one is spent without waiting for the disk.
 WITHOUT_DISK_SHARE = 6
 WITHOUT_DISK = ("hordak", "spend", "pgbench_spend", "minimal_transaction", "minimal_function")
@@ -40,12 +41,14 @@ def main() -> None:
             off = rounds.interleave(fast, rounds=off_count, commit="off")
         _check_the_books(place)
         settled = webhooks.measure(place, _orders(seconds))
+        pages = _pages(place)
         found = report.result(
             rates,
             off,
             sync_microseconds=synced,
             machine=_machine(place, load, count),
             webhooks=settled,
+            pages=pages,
         )
     (VAR_DIR / "bench.json").write_text(json.dumps(found, indent=2) + "\n")
     print(f"\n{report.text(found)}\n\nWritten to var/bench.json")
@@ -60,6 +63,21 @@ def _seed(place: Place) -> str:
         text=True,
         check=True,
     ).stdout
+
+
+def _pages(place: Place) -> dict[str, float]:
+    """How long the server takes for the first page of somebody with a long history."""
+    print("Visiting the first page of somebody with a long history", flush=True)
+    answer = subprocess.run(
+        [sys.executable, "-m", "benchmarks.page_work", str(VISITS)],
+        cwd=BASE_DIR,
+        env=place.environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    found: dict[str, float] = json.loads(answer.splitlines()[-1])
+    return found
 
 
 def _check_the_books(place: Place) -> None:

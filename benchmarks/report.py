@@ -47,6 +47,9 @@ OTHERS = {
 }
 WIDTH = 48
 
+# What the dashboard of somebody with 10,000 movements may take on the server.
+DASHBOARD_MS = 50
+
 
 def ratio(rates: Rates, above: str, below: str) -> float:
     """The median of the rounds' ratios: each compares what was measured within seconds."""
@@ -61,6 +64,7 @@ def result(
     sync_microseconds: Sequence[float],
     machine: Mapping[str, Any],
     webhooks: Mapping[str, float],
+    pages: Mapping[str, float],
 ) -> dict[str, Any]:
     """Everything that goes into ``var/bench.json``."""
     ratios = _all_ratios(TARGETS, rates)
@@ -76,6 +80,7 @@ def result(
             "ratios": _all_ratios(TARGETS | OTHERS, without_disk),
         },
         "webhooks": dict(webhooks),
+        "pages": dict(pages) | {"dashboard_p95_at_most_ms": DASHBOARD_MS},
         "sync_microseconds": {
             "median": round(median(sync_microseconds), 1),
             "95th": round(sorted(sync_microseconds)[int(len(sync_microseconds) * 0.95)], 1),
@@ -102,6 +107,7 @@ def text(found: Mapping[str, Any]) -> str:
     parts = [_heading(found), _rates(found), _ratios(found), _without_waiting(found)]
     if found["webhooks"]:
         parts.append(_webhooks(found))
+    parts.append(_pages(found["pages"]))
     return "\n\n".join("\n".join(part) for part in parts)
 
 
@@ -151,6 +157,16 @@ def _webhooks(found: Mapping[str, Any]) -> list[str]:
         "Webhooks, over HTTP through web server, worker and sandbox",
         _line("events stored per second", found["webhooks"]["stored_per_second"]),
         _line("orders settled and delivered per second", found["webhooks"]["settled_per_second"]),
+    ]
+
+
+def _pages(pages: Mapping[str, float]) -> list[str]:
+    measured = pages["dashboard_p95_ms"]
+    verdict = "" if measured <= DASHBOARD_MS else "   MISSED"
+    return [
+        "Server time of a page, ms, that 95 of 100 visits stay under; 10,000 movements in the account",
+        f"{_line('the first page', measured)}{f'<= {DASHBOARD_MS}':>10}{verdict}",
+        _line("a page with the same header and a form", pages["trivial_p95_ms"]),
     ]
 
 

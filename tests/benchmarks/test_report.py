@@ -39,6 +39,7 @@ def result(**changes: Any) -> dict[str, Any]:
             "rounds": 3,
         },
         "webhooks": {"stored_per_second": 100.0, "settled_per_second": 10.0},
+        "pages": {"dashboard_p95_ms": 31.5, "trivial_p95_ms": 12.0},
     }
     return report.result(RATES | changes, RATES, **told)
 
@@ -153,3 +154,10 @@ def test_a_worker_answers_each_turn_with_what_it_did() -> None:
         assert told["done"] % 5 == 0
         assert told["done"] > 0
         assert told["seconds"] >= 0.01
+
+
+def test_a_slow_first_page_is_told() -> None:
+    slow = {"dashboard_p95_ms": 50.1, "trivial_p95_ms": 12.0}
+
+    assert "MISSED" not in report.text(result())
+    assert "50.10     <= 50   MISSED" in report.text(result() | {"pages": slow})
