@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import time
@@ -111,6 +112,7 @@ def main() -> None:
     settings.STORAGES["staticfiles"]["BACKEND"] = (
         "django.contrib.staticfiles.storage.StaticFilesStorage"
     )
+    logging.disable(logging.INFO)
     user = _person()
     customer = Customer.objects.get(memberships__user=user)
     live_through(customer)

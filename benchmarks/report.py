@@ -164,7 +164,7 @@ def _pages(pages: Mapping[str, float]) -> list[str]:
     measured = pages["dashboard_p95_ms"]
     verdict = "" if measured <= DASHBOARD_MS else "   MISSED"
     return [
-        "Server time of a page, ms, that 95 of 100 visits stay under; 10,000 movements in the account",
+        "Server time in ms that 95 of 100 visits stay under, with 10,000 movements in the account",
         f"{_line('the first page', measured)}{f'<= {DASHBOARD_MS}':>10}{verdict}",
         _line("a page with the same header and a form", pages["trivial_p95_ms"]),
     ]
