@@ -120,7 +120,9 @@ PORTAL: dict[str, Entry] = {
     "api/docs": _PUBLIC,
     "api/webhooks/stripe": Entry(For.PROVIDER, reads=False),
     "settings/": _OWN_PAGE,
-    "settings/language": Entry(For.ANYBODY, body=lambda _: {"language": "en"}, reads=False),
+    "settings/language": Entry(
+        For.ANYBODY, body=lambda _: {"language": "en"}, reads=False, makes_own=True
+    ),
     "settings/theme": Entry(For.ANYBODY, body=lambda _: {"theme": "night"}, reads=False),
     "settings/switch": Entry(
         For.PERSON, body=lambda world: {"customer_id": world.customer.pk}, reads=False

@@ -20,11 +20,13 @@ from django_celery_beat.models import (
 )
 from djstripe.models import Customer as MirroredCustomer
 
-from accounts.models import ApiKey, Customer, User
+from accounts.models import ApiKey, Customer, Invitation, Membership, User
 from accounts.scopes import known
-from accounts.services import api_keys
+from accounts.services import api_keys, invitations
 from billing import ledger
 from billing.models import (
+    AutoTopUp,
+    AutoTopUpConsent,
     Code,
     Dispute,
     DisputeState,
@@ -64,14 +66,16 @@ from billing.services import (
 from billing.services.plan_changes import Quote
 from billing.services.products import Sold
 from common import clock
-from tests.accounts.factories import customer_of, make_person, make_staff
+from tests.accounts.factories import customer_of, join, make_person, make_staff, make_team
 from tests.billing.fakes import FakeRenewingRail
 from tests.factories import make_charge
 
 EMAIL = "vera.victim@example.com"
 NAME = "Vera Victim"
+INVITED = "invited.by.vera@example.com"
 # Amounts that nothing else here has.
 OPEN_PRICE, PAID_PRICE, TAX, STRAY_PRICE, REFUND = 77_31, 83_47, 1_19, 91_13, 3_07
+TOP_UP_PRICE = 66_61
 HELD_MINOR, USED_MINOR = 123_457_000, 45_678_000
 CREDITS_PRICE_MINOR = 14_567_891_000
 CAP_MINOR = 876_543_000_000
@@ -101,6 +105,8 @@ class World:
     staff: User
     subscription: Subscription
     quote: Quote
+    member: Membership
+    invitation: Invitation
 
     def first(self, model: Any) -> str:
         """The id of the victim's first row of a model."""
@@ -139,6 +145,7 @@ class World:
             "used": str(Money(USED_MINOR, CREDIT)),
             "used, as a number": str(USED_MINOR),
             "spend cap": str(Money(CAP_MINOR, CREDIT)),
+            "price of auto top-up": str(Money(TOP_UP_PRICE, USD)),
             "reference of a hold": "reference-of-vera",
             "reference of usage": "usage-of-vera",
         }
@@ -156,6 +163,7 @@ class World:
             "reason of a refund": "refund-reason-of-vera",
             "reason of a staff action": "staff-reason-of-vera",
             "payload of an event": "payload-of-vera",
+            "invited address": INVITED,
         }
 
 
@@ -174,7 +182,9 @@ def build() -> World:
     account = ledger.wallet(customer, CREDIT)
     _use(account)
     spend_caps.set_cap(customer, Money(CAP_MINOR, CREDIT), by=user)
+    _agree_to_top_up(customer, user)
     subscription = _subscribe(customer, user)
+    team = make_team(user, "Team Victory")
     return World(
         user=user,
         customer=customer,
@@ -201,6 +211,8 @@ def build() -> World:
         staff=staff,
         subscription=subscription,
         quote=plan_changes.quote(customer, "enterprise", "month"),
+        member=Membership.objects.get(customer=team, user=join(team, Membership.Role.BILLING)),
+        invitation=invitations.invite(team, email=INVITED, role="member", inviter=user),
     )
 
 
@@ -242,6 +254,21 @@ def _buy(customer: Customer, user: User) -> tuple[Order, Payment]:
 
 
 @override_settings(UNAPPLIED_POLICY="hold")
+def _agree_to_top_up(customer: Customer, user: User) -> None:
+    """Auto top-up that is set up and off: the rail here charges no cards."""
+    terms = {"threshold_minor": 1, "price_minor": TOP_UP_PRICE, "monthly_max_minor": TOP_UP_PRICE}
+    consent = AutoTopUpConsent.objects.create(
+        customer=customer,
+        agreed_by=user,
+        agreed_by_email=user.email,
+        agreed_at=clock.now(),
+        text="Yes.",
+        **terms,
+    )
+    wallet = ledger.wallet(customer, CREDIT)
+    AutoTopUp.objects.create(customer=customer, wallet=wallet, consent=consent, **terms)
+
+
 def _stray(order: Order) -> Payment:
     return payments.settle(
         make_charge(order, subtotal_minor=STRAY_PRICE, external_id="pi_verastray")
