@@ -50,6 +50,8 @@ class PackOption:
 
     offer: PackOffer
     is_enough: bool
+    # The smallest that does.
+    is_first_enough: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +289,8 @@ _REASONS: dict[str, Callable[[Asked], Upgrade]] = {
 def _packs(need_minor: int) -> list[PackOption]:
     """Packages of credits, smallest first."""
     offers = sorted(purchases.pack_offers(), key=lambda offer: offer.pack.credits.amount_minor)
-    return [PackOption(one, one.pack.credits.amount_minor >= need_minor) for one in offers]
+    enough = [one for one in offers if one.pack.credits.amount_minor >= need_minor]
+    return [PackOption(one, one in enough, one in enough[:1]) for one in offers]
 
 
 def _plans_with_credits(asked: Asked) -> list[PlanOption]:
