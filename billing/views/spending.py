@@ -70,6 +70,7 @@ def _page(request: SignedInRequest, form: CapForm | None) -> HttpResponse:
         "months": [(month, _percent(month.spent, found.cap)) for month in months],
         "chart": bars([(month.starts_at.astimezone(zone).date(), month.spent) for month in months]),
         "spent": months[-1].spent,
+        "auto_top_up": selectors.auto_top_up(request.customer),
     }
     status = 400 if form is not None else 200
     return render(request, "billing/spending.html", context, status=status)
