@@ -15,7 +15,6 @@ from billing import catalogue, selectors
 from billing.models import (
     Dispute,
     DisputeState,
-    Email,
     LedgerAccount,
     Refund,
     RefundState,
@@ -37,7 +36,7 @@ def register() -> None:
         exports.register(name, rows)
     closing.register(
         "billing",
-        closing.Part(obstacles=obstacles, losses=losses, close=_close, forget=_forget),
+        closing.Part(obstacles=obstacles, losses=losses, close=_close, forget=emails.forget),
     )
 
 
@@ -102,8 +101,3 @@ def _email_choices() -> list[notifications.Choice]:
 
 def _close(customer: Customer) -> None:
     auto_top_ups.switch_off(customer)
-
-
-def _forget(customer: Customer) -> None:
-    """Addresses in the outbox; what was sent, and when, stays."""
-    Email.objects.filter(customer=customer).update(to_address="", sent_to="", subject="")

@@ -14,8 +14,6 @@ from billing.models import Email, EmailKind
 from billing.services import emails, letters
 from billing.services.letters import Letter
 
-SETTINGS_PATH = "/settings/notifications"
-
 
 def message(email: Email, letter: Letter, *, to: str) -> EmailMultiAlternatives:
     """The letter as a mail in the active language, with headers that no name can break."""
@@ -53,7 +51,7 @@ def _context(email: Email, letter: Letter) -> dict[str, object]:
             line for name in ("name", "address") for line in _lines(settings.SELLER[name])
         ],
         "why": _why(email),
-        "settings_url": letters.address(SETTINGS_PATH) if _can_be_muted(email) else "",
+        "settings_url": letters.link("accounts:notifications") if _can_be_muted(email) else "",
         "is_sandbox": settings.SANDBOX,
     }
 
@@ -81,7 +79,7 @@ def _headers(email: Email) -> dict[str, str]:
         "Auto-Submitted": "auto-generated",
     }
     if _can_be_muted(email):
-        headers["List-Unsubscribe"] = f"<{letters.address(SETTINGS_PATH)}>"
+        headers["List-Unsubscribe"] = f"<{letters.link('accounts:notifications')}>"
     return headers
 
 

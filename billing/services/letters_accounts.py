@@ -122,7 +122,7 @@ def spend_cap_reached(customer: Customer, cap: Money, until: datetime | None) ->
         figure=str(cap),
         body=body,
         facts=letters.greeting_facts(customer),
-        button=Button(_("Change the cap"), letters.address("/billing/spending")),
+        button=Button(_("Change the cap"), link("billing:spending")),
     )
 
 

@@ -24,6 +24,7 @@ from billing.models import (
 from billing.money import CREDIT, Money, asset
 from billing.services import emails, invoice_pdf, letters, rails
 from billing.services.letters import Attachment, Button, Letter, NotNeeded, NotYet, day, link
+from billing.titles import order_title
 
 # A receipt brings its invoice; it waits for a number so often, then it goes without.
 WAITS_FOR_INVOICE = 5
@@ -94,7 +95,7 @@ def receipt(payment: Payment, invoice: Invoice | None) -> Letter:
     order = payment.order
     if order is None or order.from_unapplied:
         return _receipt_of_unapplied(payment, order, invoice)
-    product = letters.name(order.product_name)
+    product = letters.name(order_title(order))
     sentence = _("Thank you. Your payment for %(product)s has arrived.") % {"product": product}
     if order.delivered_at is None:
         sentence = _(
@@ -151,7 +152,7 @@ def auto_top_up_failed(customer: Customer, amount: Money, reason: str) -> Letter
             _("Your credits keep working until they are spent. Buy credits, or use another card."),
         ],
         facts=letters.greeting_facts(customer),
-        button=Button(_("Check auto top-up"), letters.address("/billing/auto-top-up")),
+        button=Button(_("Check auto top-up"), link("billing:auto_top_up")),
     )
 
 
@@ -170,13 +171,13 @@ def auto_top_up_stopped(customer: Customer, reason: str) -> Letter:
             ),
         ],
         facts=letters.greeting_facts(customer),
-        button=Button(_("Check auto top-up"), letters.address("/billing/auto-top-up")),
+        button=Button(_("Check auto top-up"), link("billing:auto_top_up")),
     )
 
 
 def document(invoice: Invoice, attachments: Sequence[Attachment]) -> Letter:
     """One of our documents, as a file."""
-    product = letters.name(invoice.order.product_name)
+    product = letters.name(order_title(invoice.order))
     said = {"name": invoice.name, "product": product, "amount": invoice.total}
     if invoice.kind == InvoiceKind.INVOICE:
         sentence = _("Attached is your invoice %(name)s for %(product)s. It is paid.")
@@ -285,7 +286,7 @@ def _payment_facts(
 def _what(payment: Payment, order: Order | None) -> Iterator[tuple[str, str]]:
     if order is None:
         return
-    yield _("For"), letters.name(order.product_name)
+    yield _("For"), letters.name(order_title(order))
     credits_minor = order.snapshot.get("credits_minor")
     if credits_minor:
         yield _("Credits"), str(Money(credits_minor, CREDIT))
@@ -328,7 +329,7 @@ def _attachments(invoice: Invoice | None) -> list[Attachment]:
 
 
 def _product(payment: Payment) -> str:
-    return letters.name(payment.order.product_name) if payment.order is not None else ""
+    return letters.name(order_title(payment.order)) if payment.order is not None else ""
 
 
 def _payment(email: Email) -> Payment:
