@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language, gettext, override
 
 from billing import catalogue
 from billing.models import Order
@@ -29,10 +29,28 @@ def product_title(kind: str, name: str, snapshot: Mapping[str, Any]) -> str:
     if kind == "plan" and snapshot.get("interval") in Interval:
         title = offer_title(plan_name(snapshot["plan"]), Interval(snapshot["interval"]))
         return change_title(title) if "change" in snapshot else title
-    translated = gettext(name) if name else ""
-    if translated == name and "credits_minor" in snapshot:
-        return str(Money(snapshot["credits_minor"], CREDIT))
-    return translated
+    if "credits_minor" in snapshot:
+        amount = Money(snapshot["credits_minor"], CREDIT)
+        with override(settings.LANGUAGE_CODE):
+            is_its_amount = name == str(amount)
+        if is_its_amount:
+            return str(amount)
+    return gettext(name) if name else ""
+
+
+def product_of(kind: str, snapshot: Mapping[str, Any]) -> dict[str, Any]:
+    """What an invoice keeps to say in another language what it is for; see ``line_title``."""
+    told = ("plan", "interval", "credits_minor")
+    kept = {name: snapshot[name] for name in told if name in snapshot}
+    if "change" in snapshot:
+        kept["change"] = {}
+    return {"kind": kind, **kept}
+
+
+def line_title(line: Mapping[str, Any]) -> str:
+    """What a line of an invoice is for, in the active language."""
+    product = line.get("product")
+    return product_title(product["kind"], line["name"], product) if product else str(line["name"])
 
 
 def plan_name(slug: str) -> str:

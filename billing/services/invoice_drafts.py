@@ -26,6 +26,7 @@ from billing.models import (
     RefundState,
 )
 from billing.money import CREDIT
+from billing.titles import product_of
 from common import clock, doorbell, ids
 
 ISSUE_TASK = "billing.issue_invoices"
@@ -210,7 +211,11 @@ def _write_reversal(note: Invoice) -> None:
 
 def line(order: Order, amount_minor: int) -> dict[str, Any]:
     """What an order is for, and for which time if it is for time."""
-    written: dict[str, Any] = {"name": order.product_name, "amount_minor": amount_minor}
+    written: dict[str, Any] = {
+        "name": order.product_name,
+        "product": product_of(order.product_kind, order.snapshot),
+        "amount_minor": amount_minor,
+    }
     period = getattr(order, "period", None)
     if period is not None:
         written["from"] = period.starts_at.isoformat()

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from billing.models import Invoice, InvoiceKind
 from billing.money import Money
+from billing.titles import line_title
 from common.errors import Conflict
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "documents" / "invoice.typ"
@@ -115,7 +116,7 @@ def _line(invoice: Invoice, line: dict[str, Any], zone: ZoneInfo) -> dict[str, s
         first, last = (_day(datetime.fromisoformat(line[name]), zone) for name in ("from", "until"))
         time = _("%(first)s to %(last)s") % {"first": first, "last": last}
     amount = Money(line["amount_minor"], invoice.unit)
-    return {"name": line["name"], "time": time, "amount": str(amount)}
+    return {"name": line_title(line), "time": time, "amount": str(amount)}
 
 
 def _sums(invoice: Invoice) -> list[tuple[str, str]]:

@@ -24,6 +24,7 @@ from billing.services import (
     subscriptions,
 )
 from billing.services.products import Sold
+from billing.titles import product_of
 from common import clock
 from common.errors import InvalidInput
 
@@ -171,7 +172,11 @@ def _of_sale(
             code="not_invoiced",
             fields={"rail": [_("Choose a way to pay with money.")]},
         )
-    line: dict[str, object] = {"name": item.name, "amount_minor": item.price.amount_minor}
+    line: dict[str, object] = {
+        "name": item.name,
+        "product": product_of(item.kind, item.snapshot),
+        "amount_minor": item.price.amount_minor,
+    }
     if stretch is not None:
         line["from"] = stretch.starts_at.astimezone(UTC).isoformat()
         line["until"] = stretch.ends_at.astimezone(UTC).isoformat()

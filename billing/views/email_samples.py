@@ -47,7 +47,7 @@ def _order(buyer: Customer, **fields: object) -> Order:
         "rail": "card",
         "product_kind": "plan",
         "product_name": "Premium, per month",
-        "snapshot": {},
+        "snapshot": {"plan": "premium", "interval": "month"},
         "asset": USD.code,
         "subtotal_minor": 99_99,
         "discount_minor": 10_00,

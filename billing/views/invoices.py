@@ -15,7 +15,8 @@ from accounts.http import SignedInRequest, customer_required
 from billing import selectors
 from billing.models import Invoice, InvoiceKind
 from billing.services import invoice_pdf
-from common.tables import csv_lines, harmless
+from billing.titles import line_title
+from common.tables import csv_lines, harmless, in_language
 
 PAGE = 25
 _COLUMNS = (
@@ -61,9 +62,8 @@ def invoices_table(request: SignedInRequest) -> HttpResponse:
         columns = [str(column) for column in _COLUMNS]
         kinds = {kind.value: str(kind.label) for kind in InvoiceKind}
     rows = (_row(one, kinds) for one in selectors.all_invoices(request.customer))
-    response = StreamingHttpResponse(
-        csv_lines(columns, rows), content_type="text/csv; charset=utf-8"
-    )
+    lines = in_language(request.customer.language, csv_lines(columns, rows))
+    response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="invoices.csv"'
     # Not an HttpResponse by type, and served like one.
     return cast("HttpResponse", response)
@@ -82,7 +82,7 @@ def _row(one: Invoice, kinds: dict[str, str]) -> list[str]:
         one.name,
         kinds[one.kind],
         issued_at.isoformat(timespec="seconds"),
-        harmless(", ".join(line["name"] for line in one.lines)),
+        harmless(", ".join(map(line_title, one.lines))),
         one.subtotal.plain(),
         one.discount.plain(),
         one.tax.plain(),
