@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from billing.selectors import (
+    audit_auto_top_ups,
     audit_business,
     audit_invoices,
     audit_ledger,
@@ -45,6 +46,7 @@ CHECKS: dict[str, str] = {
     **audit_business.CHECKS,
     **audit_invoices.CHECKS,
     **audit_subscriptions.CHECKS,
+    **audit_auto_top_ups.CHECKS,
 }
 
 

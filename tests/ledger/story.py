@@ -13,6 +13,7 @@ from billing.rails.wallet import paying
 from billing.rails.wallet.rail import WalletRail
 from billing.selectors import audit
 from billing.services import (
+    auto_top_up_charges,
     disputes,
     invoices,
     payments,
@@ -23,6 +24,7 @@ from billing.services import (
 )
 from billing.services.rails import RefundAnswer
 from common import clock
+from tests.billing.charging import FakeChargingRail, switched_on
 from tests.billing.fakes import only_rail
 from tests.billing.prepaid import bought, rich
 from tests.factories import NOW, make_customer, make_order, make_payment
@@ -41,6 +43,7 @@ def tell() -> None:
         _shared()
         _disputed()
         _subscribed()
+        _topped_up()
         make_payment(make_order(), subtotal_minor=4_99)  # does not fit: unapplied
         invoices.issue_due()  # the sales, and what of them went back
         _taken_back()
@@ -175,6 +178,12 @@ def _subscribed() -> None:
             payment.pk, reason="asked", amount_minor=payment.amount_minor, forced=True
         )
         refunds.send(refund.pk)
+
+
+def _topped_up() -> None:
+    """Credits that were bought by themselves."""
+    with only_rail(FakeChargingRail()):
+        auto_top_up_charges.look(switched_on(left=100).pk)
 
 
 def _snapshots() -> None:

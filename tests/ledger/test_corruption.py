@@ -130,6 +130,10 @@ DAMAGE = {
             SELECT id FROM accounts_customer ORDER BY id LIMIT 1) WHERE rail = 'wallet'""",
     "refund to credits reached the wallet": """
         DELETE FROM billing_transfer WHERE key ~ '^wallet:refund:'""",
+    "auto top-up stays within what was agreed to": """
+        UPDATE billing_autotopup SET monthly_max_minor = monthly_max_minor + 1""",
+    "charge of auto top-up is its order's": """
+        UPDATE billing_autotopupcharge SET state = 'declined'""",
     "nothing stays on the way from wallets": """
         UPDATE billing_transfer SET amount_minor = amount_minor - 1
         WHERE key ~ '^order:.*:wallet$'""",
