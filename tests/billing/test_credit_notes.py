@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.db import IntegrityError, transaction
+from pytest_django import DjangoAssertNumQueries
 
 from billing.models import Dispute, DisputeState, Invoice, InvoiceKind, Payment, Refund
 from billing.selectors import audit
@@ -11,6 +12,7 @@ from billing.services import disputes, invoice_drafts, invoices, refunds
 from billing.services.rails import RefundAnswer
 from common.ids import uuid7
 from tests.billing.fakes import FakeRail
+from tests.billing.mails import deliver
 from tests.factories import NOW, make_payment
 
 pytestmark = pytest.mark.django_db
@@ -192,3 +194,28 @@ def test_the_database_refuses_a_second_note_of_the_same_round() -> None:
     refused = pytest.raises(IntegrityError, match="refund_documented_once_a_round")
     with refused, transaction.atomic():
         note.save(force_insert=True)
+
+
+def test_the_usual_look_is_one_question_when_nothing_is_due(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    failed(refunded(make_payment()))
+    invoices.issue_due()
+
+    with django_assert_num_queries(1):
+        invoice_drafts.draft_missing(look_back_seconds=invoices.LOOK_BACK_SECONDS)
+
+
+def test_each_document_is_e_mailed_once_with_its_file() -> None:
+    payment = make_payment(tax_minor=99)
+    refund = refunded(payment)
+    invoices.issue_due()
+    failed(refund)
+    invoices.issue_due()
+
+    sent = deliver()
+
+    files = [name for message in sent for name, _content, _type in message.attachments]
+    names = [one.name for one in Invoice.objects.filter(order=payment.order)]
+    assert sorted(files) == sorted(f"{name}.pdf" for name in names)
+    assert deliver() == []
