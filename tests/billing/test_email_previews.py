@@ -63,6 +63,15 @@ def test_the_list_leads_to_all_of_them() -> None:
 
 
 @pytest.mark.django_db
+@override_settings(ROOT_URLCONF=__name__)
+def test_a_mail_may_be_styled_and_nothing_else() -> None:
+    answer = Client().get("/emails/receipt/en.html")
+
+    policy = answer["Content-Security-Policy"]
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'"
+
+
+@pytest.mark.django_db
 def test_without_debug_there_is_no_such_page() -> None:
     assert not settings.DEBUG
     assert Client().get("/emails").status_code == 404
