@@ -27,6 +27,8 @@ def portal(request: HttpRequest) -> dict[str, Any]:
         "brand": settings.SELLER["name"],
         "theme": theme if theme in THEMES else "",
         "themes": list(zip(THEMES, _THEME_NAMES, strict=True)),
+        # Each under its own name, whatever the language of the page.
+        "languages": settings.LANGUAGES,
         "sandbox": settings.SANDBOX,
         "sandbox_url": settings.SANDBOX_URL,
         "request_id": structlog.contextvars.get_contextvars().get("request_id", ""),
