@@ -13,13 +13,14 @@ from billing.money import CREDIT, USD, Asset, Money
 from billing.selectors import AutoTopUpRow
 from billing.services import auto_top_ups
 from billing.services.auto_top_ups import Terms
+from billing.views.forms import AmountField
 from common.errors import InvalidInput
 
 # The field in which each part of the terms is typed.
 _FIELDS = {"amount_minor": "amount"}
 
 
-class MoneyField(forms.DecimalField):
+class MoneyField(AmountField):
     """An amount of one asset as a person writes it; becomes smallest units."""
 
     def __init__(self, unit: Asset, **kwargs: Any) -> None:

@@ -10,12 +10,13 @@ from django.utils.translation import gettext_lazy
 
 from billing.money import CREDIT, Money
 from billing.services import spend_caps
+from billing.views.forms import AmountField
 
 
 class CapForm(forms.Form):
     """The most credits that may be spent in a month, as a person writes it: 500 or 12.5."""
 
-    cap = forms.DecimalField(
+    cap = AmountField(
         max_digits=20,
         label=gettext_lazy("Credits a month"),
         help_text=gettext_lazy("0 stops all spending."),
