@@ -174,7 +174,8 @@ PORTAL: dict[str, Entry] = {
     "billing/spending/off": Entry(For.PERSON, body=_nothing),
     "billing/auto-top-up": _OWN_PAGE,
     "billing/auto-top-up/off": Entry(For.PERSON, body=_nothing, reads=False),
-    "billing/auto-top-up/card": Entry(For.PERSON, body=_nothing, reads=False),
+    # The rail here charges no saved cards, so the owner saves none.
+    "billing/auto-top-up/card": Entry(For.PERSON, reads=False),
     "billing/auto-top-up/saved": Entry(For.PERSON, reads=False),
     "billing/upgrade": Entry(For.PERSON, query="reason=spend_cap"),
     "billing/transactions": _OWN_PAGE,
