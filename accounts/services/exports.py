@@ -14,6 +14,8 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from django.core.serializers.json import DjangoJSONEncoder
+from django.utils import translation
+from django.utils.translation import gettext_noop
 
 from accounts.models import ApiKey, Customer, Invitation, Membership, TeamEvent
 from common import clock
@@ -27,14 +29,15 @@ _BATCH = 500
 
 _SECTIONS: dict[str, Rows] = {}
 
-README = """\
+# In the language of the account's documents.
+README = gettext_noop("""\
 What this portal holds about {customer}, as of {at}.
 
 Each file has one JSON object per line. Amounts are whole numbers of the smallest unit of their
 asset ("amount_minor": 1999 of "USD" is 19.99 dollars; credits have six decimals). Moments are in
 UTC. Secrets are not in here: of passwords, API keys and second factors we hold hashes and
 encrypted values only.
-"""
+""")
 
 
 def register(name: str, rows: Rows) -> None:
@@ -51,8 +54,7 @@ def archive(customer: Customer) -> Iterator[bytes]:
     """The ZIP in pieces, each made when it is asked for."""
     pipe = _Pipe()
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as target:
-        readme = README.format(customer=customer.pk, at=clock.now().isoformat(timespec="seconds"))
-        target.writestr("README.txt", readme)
+        target.writestr("README.txt", _readme(customer))
         for name, rows in _SECTIONS.items():
             with target.open(f"{name}.ndjson", "w") as file:
                 for lines in _lines(rows(customer)):
@@ -60,6 +62,12 @@ def archive(customer: Customer) -> Iterator[bytes]:
                     yield pipe.take()
             yield pipe.take()
     yield pipe.take()
+
+
+def _readme(customer: Customer) -> str:
+    with translation.override(customer.language):
+        text = translation.gettext(README)
+    return text.format(customer=customer.pk, at=clock.now().isoformat(timespec="seconds"))
 
 
 class _Pipe(io.RawIOBase):

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import pgettext_lazy
 
 from billing.models.orders import Order
 from billing.money import Asset, Money, asset
@@ -108,10 +109,10 @@ class UnappliedPayment(Payment):
 class RefundState(models.TextChoices):
     """Where a refund stands."""
 
-    REQUESTED = "requested", "to be sent"
-    SENT = "sent", "waiting for the provider"
-    SUCCEEDED = "succeeded", "succeeded"
-    FAILED = "failed", "failed"
+    REQUESTED = "requested", pgettext_lazy("a refund", "to be sent")
+    SENT = "sent", pgettext_lazy("a refund", "waiting for the provider")
+    SUCCEEDED = "succeeded", pgettext_lazy("a refund", "succeeded")
+    FAILED = "failed", pgettext_lazy("a refund", "failed")
 
 
 class Refund(models.Model):
