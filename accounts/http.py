@@ -1,11 +1,13 @@
 """What a view may rely on once somebody is signed in."""
 
+import time
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Concatenate, ParamSpec, cast
 from urllib.parse import urlencode
 
-from allauth.account.internal.flows import reauthentication
+from allauth.account import app_settings
+from allauth.account.internal.flows.login import get_authentication_records
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -109,12 +111,19 @@ def confirmation_required(
 
     @wraps(view)
     def guarded(request: SignedInRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        if not reauthentication.did_recently_reauthenticate(request):
+        if not _confirmed_lately(request):
             query = urlencode({REDIRECT_FIELD_NAME: request.path})
             return redirect(f"{reverse('account_reauthenticate')}?{query}")
         return view(request, *args, **kwargs)
 
     return guarded
+
+
+def _confirmed_lately(request: HttpRequest) -> bool:
+    """As django-allauth counts it, without its look into the tables of second factors."""
+    earliest = time.time() - app_settings.REAUTHENTICATION_TIMEOUT
+    records = get_authentication_records(request, request.user)
+    return any(record.get("reauthenticated") and record["at"] > earliest for record in records)
 
 
 def safe_next(request: HttpRequest, default: str) -> str:

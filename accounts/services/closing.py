@@ -16,6 +16,8 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts import selectors
@@ -140,13 +142,14 @@ def _personal_obstacles(user: User) -> list[Obstacle]:
     found = []
     if user.is_staff:
         found.append(Obstacle(_("Members of staff are switched off by other staff.")))
+    others = teams.active_owners().filter(customer=OuterRef("customer")).exclude(user=user)
     mine = selectors.memberships(user).filter(
         customer__kind=Customer.Kind.TEAM, role=Membership.Role.OWNER
     )
-    for membership in mine:
-        if not teams.owners(membership.customer).exclude(user=user).exists():
-            sentence = _("You are the only owner of %(team)s. Make somebody else one, or close it.")
-            found.append(Obstacle(sentence % {"team": membership.customer}))
+    for membership in mine.exclude(Exists(others)):
+        sentence = _("You are the only owner of %(team)s. Make somebody else one, or close it.")
+        where = reverse("accounts:team"), _("See your teams")
+        found.append(Obstacle(sentence % {"team": membership.customer}, *where))
     return found
 
 

@@ -124,9 +124,12 @@ def note(
 
 def owners(customer: Customer) -> QuerySet[Membership]:
     """Owners who can still sign in."""
-    return Membership.objects.filter(
-        customer=customer, role=Membership.Role.OWNER, user__is_active=True
-    )
+    return active_owners().filter(customer=customer)
+
+
+def active_owners() -> QuerySet[Membership]:
+    """Of every customer, the owners who can still sign in."""
+    return Membership.objects.filter(role=Membership.Role.OWNER, user__is_active=True)
 
 
 def _member(team: Customer, membership_id: int) -> Membership:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.db.models import Sum
+from django.db.models import Exists, F, OuterRef, Q, Sum
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -16,6 +16,8 @@ from billing.models import (
     Dispute,
     DisputeState,
     LedgerAccount,
+    Lot,
+    Payment,
     Refund,
     RefundState,
     Subscription,
@@ -56,30 +58,61 @@ def obstacles(customer: Customer) -> Iterator[Obstacle]:
             reverse("billing:buy"),
             _("Buy credits"),
         )
-    transactions = reverse("billing:transactions"), _("See transactions")
-    disputes = Dispute.objects.filter(
-        payment__customer=customer, state__in=[DisputeState.INQUIRY, DisputeState.OPEN]
-    )
-    if disputes.exists():
-        yield Obstacle(_("A payment is disputed at the bank. Wait for its end."), *transactions)
-    going_back = Refund.objects.filter(
-        payment__customer=customer, state__in=[RefundState.REQUESTED, RefundState.SENT]
-    )
-    if going_back.exists():
-        yield Obstacle(_("A refund is on its way to you. Wait for it."), *transactions)
-    for left in selectors.unapplied(customer).totals:
-        sentence = _("%(amount)s that you paid fits no order. Ask us to refund it.")
-        yield Obstacle(sentence % {"amount": left}, *transactions)
+    yield from _waiting(customer)
 
 
 def losses(customer: Customer) -> Iterator[str]:
     """Credits, units and paid time that nobody could use any more."""
-    for amount in [selectors.credit_balance(customer), *selectors.other_balances(customer)]:
-        if amount.amount_minor > 0:
-            yield _("%(amount)s that you have not used") % {"amount": amount}
+    for amount in _unused(customer):
+        yield _("%(amount)s that you have not used") % {"amount": amount}
     plan = selectors.entitlements(customer).plan
     if plan.slug != catalogue.current().free_plan.slug:
         yield _("Your plan %(plan)s, for the time that is paid") % {"plan": plan.name}
+
+
+def _waiting(customer: Customer) -> Iterator[Obstacle]:
+    """Payments with which something is under way: disputed, going back, or without an order."""
+    disputed = Dispute.objects.filter(
+        payment=OuterRef("pk"), state__in=[DisputeState.INQUIRY, DisputeState.OPEN]
+    )
+    going_back = Refund.objects.filter(
+        payment=OuterRef("pk"), state__in=[RefundState.REQUESTED, RefundState.SENT]
+    )
+    found = list(
+        Payment.objects.filter(customer=customer)
+        .annotate(is_disputed=Exists(disputed), is_going_back=Exists(going_back))
+        .filter(
+            Q(order=None, refunded_minor__lt=F("amount_minor"))
+            | Q(is_disputed=True)
+            | Q(is_going_back=True)
+        )
+    )
+    where = reverse("billing:transactions"), _("See transactions")
+    if any(payment.is_disputed for payment in found):
+        yield Obstacle(_("A payment is disputed at the bank. Wait for its end."), *where)
+    if any(payment.is_going_back for payment in found):
+        yield Obstacle(_("A refund is on its way to you. Wait for it."), *where)
+    left: dict[str, int] = {}
+    for payment in found:
+        if payment.order_id is None and payment.refunded_minor < payment.amount_minor:
+            minor = payment.amount_minor - payment.refunded_minor
+            left[payment.asset] = left.get(payment.asset, 0) + minor
+    for code, minor in sorted(left.items()):
+        sentence = _("%(amount)s that you paid fits no order. Ask us to refund it.")
+        yield Obstacle(sentence % {"amount": Money(minor, asset(code))}, *where)
+
+
+def _unused(customer: Customer) -> list[Money]:
+    """What is left of every unit, one query."""
+    sums = (
+        Lot.objects.filter(account__owner=customer, account__role="wallet", is_open=True)
+        .filter(Q(expires_at=None) | Q(expires_at__gt=clock.now()))
+        .values("account__asset")
+        .annotate(total=Sum(F("remaining_minor") - F("held_minor")))
+        .filter(total__gt=0)
+        .order_by("account__asset")
+    )
+    return [Money(row["total"], asset(row["account__asset"])) for row in sums]
 
 
 def _owed(customer: Customer) -> list[Money]:

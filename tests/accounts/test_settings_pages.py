@@ -4,13 +4,16 @@ import re
 
 import pytest
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.middleware import SESSION_KEY
 from accounts.models import ApiKey, Customer, Membership, User
 from accounts.services import api_keys
+from accounts.templatetags.browsers import browser
 from tests.accounts.factories import (
     PersonClient,
     acting_for,
+    confirm,
     join,
     make_person,
     make_team,
@@ -369,3 +372,52 @@ class TestSwitch:
 
     def test_the_signed_out_are_sent_to_log_in(self) -> None:
         assert Client().post(self.PATH, {})["Location"].startswith("/accounts/login/")
+
+
+class TestBrowserNames:
+    @pytest.mark.parametrize(
+        ("user_agent", "name"),
+        [
+            ("Mozilla/5.0 (Windows NT 10) … Chrome/130 Safari/537.36 Edg/130", "Edge · Windows"),
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko Firefox/130.0", "Firefox · Linux"),
+            ("Mozilla/5.0 (iPhone; … like Mac OS X) … Version/18 Safari/604", "Safari · iPhone"),
+            ("curl/8.5.0", "curl/8.5.0"),
+            ("", "Unknown browser"),
+        ],
+    )
+    def test_they_are_told_by_what_people_call_them(self, user_agent: str, name: str) -> None:
+        assert browser(user_agent) == name
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "security",
+        "billing-details",
+        "notifications",
+        "team",
+        "team/new",
+        "team/invite",
+        "api-keys",
+        "api-keys/new",
+        "export",
+        "close",
+    ],
+)
+def test_no_page_asks_the_database_more_than_twelve_times(
+    path: str, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    owner = make_person()
+    team = make_team(owner)
+    for role in Membership.Role:
+        made_by = join(team, role)
+        api_keys.create(team, created_by=made_by, name="job", scope_names=["credits:read"])
+    client = acting_for(team, owner)
+    confirm(client)
+    client.get(f"/settings/{path}")
+
+    with django_assert_max_num_queries(12):
+        answer = client.get(f"/settings/{path}")
+
+    assert answer.status_code == 200

@@ -14,9 +14,26 @@ from accounts.models import Customer
 from accounts.services import closing, exports, notifications
 from accounts.tasks import forget_closed
 from billing import ledger
-from billing.models import Code, EmailKind, Payment, Subscription
+from billing.models import (
+    Code,
+    Dispute,
+    DisputeState,
+    EmailKind,
+    Payment,
+    Refund,
+    RefundState,
+    Subscription,
+)
 from billing.money import CREDIT
-from billing.services import account_parts, emails, orders, payments, purchases, subscriptions
+from billing.services import (
+    account_parts,
+    emails,
+    orders,
+    payments,
+    purchases,
+    refunds,
+    subscriptions,
+)
 from common import clock
 from tests.accounts.factories import confirm, customer_of, make_person, signed_in
 from tests.billing.fakes import FakeRenewingRail, only_rail
@@ -88,6 +105,29 @@ class TestObstacles:
         payments.settle(make_charge(payment.order, subtotal_minor=7_77, external_id="pi_twice"))
 
         assert "$7.77 that you paid fits no order" in obstacles(customer)
+
+    def test_a_dispute_and_a_refund_under_way_have_to_end(self) -> None:
+        customer = customer_of(make_person())
+        payment = bought(customer)
+        with only_rail(FakeRenewingRail()):
+            refund = refunds.request(payment.pk, reason="asked", amount_minor=1_00)
+        Dispute.objects.create(
+            rail="card",
+            external_id="dp_1",
+            payment=payment,
+            state=DisputeState.OPEN,
+            provider_status="needs_response",
+            amount_minor=50_00,
+            opened_at=clock.now(),
+        )
+        before = obstacles(customer)
+
+        Dispute.objects.filter(external_id="dp_1").update(state=DisputeState.WON)
+        Refund.objects.filter(pk=refund.pk).update(state=RefundState.SUCCEEDED)
+
+        assert "disputed at the bank" in before
+        assert "A refund is on its way" in before
+        assert obstacles(customer) == ""
 
     def test_the_page_refuses_and_says_where(self) -> None:
         user = make_person()
