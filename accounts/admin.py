@@ -1,14 +1,17 @@
 """People and parties in the admin; what they own is shown by the apps that know it."""
 
-from typing import cast
+from typing import Any, cast
 
 from allauth.account.decorators import secure_admin_login
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -25,10 +28,47 @@ admin.site.unregister(Authenticator)
 admin.site.unregister(UserSession)
 
 
+class KnownChoice(AutocompleteSelect):
+    """Shows what is chosen as it was loaded with its row, without a query for each."""
+
+    known: Model | None = None
+
+    def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
+        """The chosen one alone; nothing where something was sent that cannot be one."""
+        if self.known is not None and value == [str(self.known.pk)]:
+            label = str(self.known)
+            return [(None, [self.create_option(name, self.known.pk, label, value, 0)], 0)]
+        try:
+            return super().optgroups(name, value, attr)
+        except ValidationError:
+            return [(None, [], 0)]
+
+
+class MembershipForm(ModelForm):  # type: ignore[type-arg]  # no subscript at run time
+    """Tells its choices what they are already."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in {"user", "customer"} & set(self.fields):
+            shown: Any = self.fields[name].widget
+            choice = getattr(shown, "widget", shown)
+            if isinstance(choice, KnownChoice) and not self.instance._state.adding:
+                choice.known = getattr(self.instance, name)
+
+
 class MembershipInline(TabularInline):  # type: ignore[misc]
     model = Membership
+    form = MembershipForm
     extra = 0
     autocomplete_fields = ["user", "customer"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
+        found: QuerySet[Membership] = super().get_queryset(request)
+        return found.select_related("user", "customer")
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        widget = KnownChoice(db_field, self.admin_site, using=kwargs.get("using"))
+        return super().formfield_for_foreignkey(db_field, request, **(kwargs | {"widget": widget}))
 
 
 @admin.register(User)

@@ -34,7 +34,8 @@ class SeeOther(HttpResponseRedirect):
 @paying_role_required
 def buy(request: SignedInRequest) -> HttpResponse:
     """Packages and an amount of one's own; a POST makes the order and goes to its pay page."""
-    form = AmountForm(request.POST if "amount" in request.POST else None)
+    is_own_amount = request.method == "POST" and "package" not in request.POST
+    form = AmountForm(request.POST if is_own_amount else None)
     if request.method != "POST":
         return _page(request, form)
     try:
