@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.conf import settings
 from django.http import Http404
 from django.test import Client, RequestFactory, override_settings
 from django.urls import path
+from playwright.sync_api import Page
 
 from billing.models import EmailKind
 from billing.views import email_previews, email_samples
@@ -19,6 +22,7 @@ urlpatterns = [
     path("emails/<name>/<language>.<form>", email_previews.preview, name="email_preview"),
 ]
 
+SANDBOX_NOTE = "ПЕСОЧНИЦА – настоящие деньги не движутся\n\n"
 LANGUAGES = [code for code, _name in settings.LANGUAGES]
 
 
@@ -51,6 +55,26 @@ def test_each_is_shown_without_a_database(name: str, language: str) -> None:
 def test_what_there_is_not_is_not_found(told: tuple[str, str, str]) -> None:
     with pytest.raises(Http404):
         preview(*told)
+
+
+@pytest.mark.parametrize("name", email_samples.SAMPLES)
+def test_russians_read_russian(name: str) -> None:
+    subject, _, title, *_rest = preview(name, "ru", "txt").replace(SANDBOX_NOTE, "").splitlines()
+
+    for line in (subject, title):
+        assert re.search("[а-яё]{3}", line.lower()), line
+
+
+@pytest.mark.browser
+def test_a_phone_shows_them_without_scrolling_sideways(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 640})
+    long = f"x{'y' * 78}z"
+
+    for name in email_samples.SAMPLES:
+        for language in LANGUAGES:
+            page.set_content(preview(name, language, "html").replace("Ada &amp; Sons", long))
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= 360, (name, language, width)
 
 
 @pytest.mark.django_db
