@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from billing.models import Invoice
-from billing.services import invoice_drafts, invoices
+from billing.services import invoice_drafts, invoices, refunds
+from billing.services.rails import RefundAnswer
 from tests.accounts.factories import PersonClient
 from tests.billing.callers import text_of
 from tests.factories import make_order, make_payment
@@ -89,3 +90,24 @@ def test_who_buys_is_named_as_their_settings_said_when_it_was_issued(
     assert "Example GmbH" in text
     assert "DE123456789" in text
     assert "Another name" not in text
+
+
+def test_a_credit_note_and_its_reversal_say_which_way_the_money_went(client: PersonClient) -> None:
+    (invoice,) = _paid(client)
+    assert invoice.payment is not None
+    refund = refunds.request(invoice.payment.pk, reason="asked", amount_minor=2_00)
+    refunds.record(refund.pk, RefundAnswer("re_1", "succeeded"))
+    invoices.issue_due()
+    refunds.record(refund.pk, RefundAnswer("re_1", "failed", "bounced"))
+    invoices.issue_due()
+
+    html = " ".join(text_of(client.get("/billing/invoices")).split())
+    listed = client.get("/api/billing/invoices").json()["results"]
+
+    note, reversal = Invoice.objects.filter(refund=refund).order_by("pk")
+    assert f"credit note to {invoice.name}" in html
+    assert f"takes back {note.name}" in html
+    assert html.count("−$2.00") == 1
+    assert [one["kind"] for one in listed] == ["reversal", "credit_note", "invoice"]
+    assert listed[0]["corrects"] == str(note.pk)
+    assert client.get(f"/billing/invoices/{reversal.pk}/pdf").status_code == 200
