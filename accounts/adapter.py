@@ -9,6 +9,7 @@ from django.contrib.sites.shortcuts import get_current_site
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import get_language
 
 from accounts import selectors, services
 from accounts.models import User
@@ -28,7 +29,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         user.name = form.cleaned_data.get("name", "")
         saved = super().save_user(request, user, form, commit=commit)
         if commit:
-            services.open_personal_customer(saved)
+            services.open_personal_customer(saved, language=get_language())
         return saved
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.db import transaction
 
 from accounts import selectors
@@ -10,13 +11,18 @@ from accounts.models import Customer, Membership, User
 
 
 @transaction.atomic
-def open_personal_customer(user: User) -> Customer:
-    """The customer that is this person, opened once however often it is asked for."""
+def open_personal_customer(user: User, *, language: str = settings.LANGUAGE_CODE) -> Customer:
+    """The customer that is this person, opened once however often it is asked for.
+
+    ``language`` is that of its documents until it chooses another.
+    """
     User.objects.select_for_update().get(pk=user.pk)
     existing = selectors.personal_customer(user)
     if existing is not None:
         return existing
-    customer = Customer.objects.create(kind=Customer.Kind.PERSON, name=user.name, email=user.email)
+    customer = Customer.objects.create(
+        kind=Customer.Kind.PERSON, name=user.name, email=user.email, language=language
+    )
     Membership.objects.create(user=user, customer=customer, role=Membership.Role.OWNER)
     return customer
 

@@ -14,11 +14,12 @@ from django.test import Client
 from django.utils import translation
 from django.utils.formats import date_format
 
+from accounts.models import Customer
 from billing.models import Order, Payment
 from billing.money import USD, Money
 from billing.plans import Interval
 from billing.titles import order_title, product_title
-from tests.accounts.factories import PersonClient, make_person, signed_in
+from tests.accounts.factories import PASSWORD, PersonClient, make_person, signed_in
 from tests.billing.callers import text_of
 from tests.billing.fakes import FakeRail, FakeRenewingRail
 from tests.billing.subscribers import said, subscribe
@@ -164,6 +165,16 @@ def test_programs_are_answered_in_english(russian: PersonClient) -> None:
     assert answer.status_code == 404
     assert "такого" not in text_of(answer).lower()
     assert "There is no such" in text_of(answer)
+
+
+def test_who_signs_up_in_russian_gets_documents_in_russian() -> None:
+    Client().post(
+        "/accounts/signup/",
+        {"email": "new@example.com", "password1": PASSWORD, "password2": PASSWORD},
+        headers={"Accept-Language": "ru,en;q=0.5"},
+    )
+
+    assert Customer.objects.get(email="new@example.com").language == "ru"
 
 
 def test_django_and_allauth_speak_russian_too() -> None:
