@@ -1,5 +1,6 @@
 """People and parties in the admin; what they own is shown by the apps that know it."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from allauth.account.decorators import secure_admin_login
@@ -33,11 +34,13 @@ class KnownChoice(AutocompleteSelect):
 
     known: Model | None = None
 
-    def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
+    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
         """The chosen one alone; nothing where something was sent that cannot be one."""
-        if self.known is not None and value == [str(self.known.pk)]:
+        if self.known is not None and list(value) == [str(self.known.pk)]:
             label = str(self.known)
-            return [(None, [self.create_option(name, self.known.pk, label, value, 0)], 0)]
+            return [
+                (None, [self.create_option(name, self.known.pk, label, selected=True, index=0)], 0)
+            ]
         try:
             return super().optgroups(name, value, attr)
         except ValidationError:

@@ -134,7 +134,7 @@ def _post(found: Found, control: Control, value: list[str] | None) -> Any:
         data.pop(control.name, None)
     else:
         data[control.name] = value
-    cookies = found.client.cookies.copy()
+    cookies: Any = found.client.cookies.copy()
     cache.clear()
     found.client.raise_request_exception = False
     try:
