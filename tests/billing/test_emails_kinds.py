@@ -11,6 +11,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.test import override_settings
 
 from accounts.services import api_keys
+from billing import tasks
 from billing.models import (
     DisputeState,
     Email,
@@ -203,8 +204,8 @@ class TestCredits:
         told: list[int] = []
         for days in range(10):
             now.at = NOW + days * DAY
-            email_reminders.write_due()
-            email_reminders.write_due()
+            tasks.write_reminders()
+            tasks.write_reminders()
             told += [10 - days] * len(deliver())
 
         assert told == [7, 1]
