@@ -16,6 +16,7 @@ import typst
 from django.conf import settings
 from django.utils import dateformat, translation
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from billing.models import Invoice, InvoiceKind
 from billing.money import Money
@@ -82,7 +83,7 @@ def _content(invoice: Invoice, facts: list[tuple[str, str]]) -> dict[str, Any]:
         },
         "buyer": [line for one in _BUYER_LINES for line in _lines_of(invoice.buyer, one)],
         "labels": {
-            "buyer": _("For"),
+            "buyer": pgettext("a buyer", "For"),
             "item": _("Item"),
             "amount": _("Amount"),
         },
