@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.models.customers import Customer, Membership
 from common import clock, ids
@@ -96,7 +97,7 @@ class TeamAct(models.TextChoices):
     JOINED = "joined", _("Joined")
     ROLE_CHANGED = "role_changed", _("Role changed")
     REMOVED = "removed", _("Removed")
-    LEFT = "left", _("Left")
+    LEFT = "left", pgettext_lazy("a member", "Left")
     EXPORTED = "exported", _("Data exported")
     CLOSED = "closed", _("Account closed")
     REOPENED = "reopened", _("Account reopened")
