@@ -1,16 +1,16 @@
 """Invitations: asking somebody at an address, and their joining.
 
 The link in the e-mail holds a token that is made from the portal's secret, the invitation and how
-often it was sent; only its SHA-256 is stored, and the link is put together again when the e-mail is
-written. To join one needs the link *and* to be signed in with the address it was sent to: a link
-that is forwarded, logged or leaked lets nobody else in. Following a link that went to one's own
-log-in address proves that address, as the confirmation message would.
+often it was sent; its row has the SHA-256 only, and the outbox forgets the link once it is sent. To
+join one needs the link *and* to be signed in with the address it was sent to: a link that is
+forwarded, logged or leaked lets nobody else in. Following a link that went to one's own log-in
+address proves that address, as the confirmation message would.
 """
 
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
@@ -29,6 +29,8 @@ from common.errors import Conflict, Forbidden, NotFound, TooMany
 
 MAX_PENDING = 50
 MAX_SENT = 5
+# Invitations of one person in a day, and of those to one address: nobody is flooded from here.
+MAX_A_DAY, MAX_A_DAY_TO_ONE = 50, 3
 RESEND_AFTER = timedelta(minutes=10)
 
 
@@ -46,7 +48,7 @@ class AddressDiffers(Forbidden):
 def invite(team: Customer, *, email: str, role: str, inviter: User) -> Invitation:
     """Ask somebody to join in that role, by e-mail.
 
-    Raises Conflict for who belongs to the team or has been asked already.
+    Raises Conflict for who belongs to the team or has been asked already, TooMany for floods.
     """
     teams.lock_as(team, inviter, Act.TEAM)
     email = email.strip().lower()
@@ -59,6 +61,7 @@ def invite(team: Customer, *, email: str, role: str, inviter: User) -> Invitatio
     if pending.count() >= MAX_PENDING:
         raise TooMany(_("Too many invitations are open. Take one back first."))
     now = clock.now()
+    _refuse_floods(inviter, email, now)
     invitation = Invitation(
         id=ids.uuid7(),
         customer=team,
@@ -180,6 +183,13 @@ def _send(invitation: Invitation, inviter: User) -> None:
             language=inviter.language or invitation.customer.language,
         )
     )
+
+
+def _refuse_floods(inviter: User, email: str, now: datetime) -> None:
+    today = Invitation.objects.filter(created_at__gt=now - timedelta(days=1))
+    by_inviter = today.filter(invited_by=inviter).count() >= MAX_A_DAY
+    if by_inviter or today.filter(email=email).count() >= MAX_A_DAY_TO_ONE:
+        raise TooMany(_("That is enough for one day. Invite again tomorrow."))
 
 
 def _pending(team: Customer, invitation_id: UUID) -> Invitation:

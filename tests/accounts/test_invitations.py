@@ -12,7 +12,7 @@ from django.test import Client
 from accounts.models import Customer, Invitation, Membership, TeamAct, TeamEvent, User
 from accounts.services import invitations
 from common import clock
-from common.errors import BillingError
+from common.errors import BillingError, TooMany
 from tests.accounts.factories import (
     PASSWORD,
     PersonClient,
@@ -113,6 +113,27 @@ class TestSending:
         page = acting_for(team, owner).post(INVITE, {"email": "b@example.com", "role": "member"})
 
         assert "Too many invitations" in page.content.decode()
+
+    def test_taking_back_and_asking_again_floods_nobody(self, team: Customer, owner: User) -> None:
+        for _ in range(3):
+            invitation = invite(team, owner)
+            invitations.revoke(team, invitation.pk, actor=owner)
+
+        page = acting_for(team, owner).post(INVITE, {"email": EMAIL, "role": "member"})
+
+        assert "enough for one day" in page.content.decode()
+        with clock.frozen(clock.now() + timedelta(days=1, seconds=1)):
+            assert invite(team, owner).sent_count == 1
+
+    def test_one_person_asks_so_many_a_day(
+        self, team: Customer, owner: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(invitations, "MAX_A_DAY", 1)
+        invite(team, owner)
+        other_team = make_team(owner)
+
+        with pytest.raises(TooMany):
+            invite(other_team, owner, email="b@example.com")
 
 
 class TestSendingAgain:
