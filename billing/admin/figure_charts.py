@@ -18,7 +18,7 @@ from billing.selectors.takings import Part, Takings
 # Told apart by everybody, on light and on dark.
 COLOURS = ("#2563eb", "#d97706", "#059669", "#9333ea", "#db2777", "#0891b2", "#64748b")
 OTHERS = "the rest"
-_GREY = "#9ca3af"
+_GREY = "#737b88"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,41 +1,27 @@
-"""The staff home: figures by right, in few queries, for any range; rows, files, definitions."""
+"""What the staff home tells, and that each figure leads to its rows, a file and a definition."""
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 import json
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
-from django.db import connection
-from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from accounts.models import Customer
-from billing import catalogue, ledger
 from billing.admin.figures import FIGURES
-from billing.models import Code, Payment
-from billing.money import CREDIT, XTR
-from billing.services import credit_packs, disputes, orders, payments, refunds, subscriptions
+from billing.services import subscriptions
 from common import clock
 from common.clock import FrozenClock
-from tests.accounts.factories import signed_in
 from tests.billing.fakes import FakeRenewingRail
-from tests.billing.renewing import MONTH, earn, subscribed, upgraded
-from tests.billing.staff import MODEL_BACKEND, Staff, make_helper, sign_in, words
-from tests.billing.test_admin_pages import make_claim
-from tests.factories import NOW, make_charge, make_customer, make_order, make_payment
+from tests.billing.home_page import HOME, business, figures_of, rows_of
+from tests.billing.renewing import MONTH, subscribed, upgraded
+from tests.billing.staff import Staff, make_helper, sign_in, words
+from tests.factories import NOW, make_customer
 
 pytestmark = pytest.mark.django_db
-
-HOME = "/admin/"
 
 
 @pytest.fixture(autouse=True)
@@ -53,49 +39,6 @@ def rail(renewing_rail: FakeRenewingRail) -> FakeRenewingRail:
 def staff() -> Staff:
     """A superuser in the admin."""
     return sign_in()
-
-
-def business(rail: FakeRenewingRail, now: FrozenClock) -> Customer:
-    """A month of two subscribers, credits in two currencies, a refund and a dispute."""
-    subscribed(rail)
-    bigger = subscribed(rail, "premium")
-    upgraded(bigger, "enterprise")
-    customer = make_customer(email="=cmd@example.com")
-    make_payment(make_order(customer=customer), tax_minor=99)
-    wallet = ledger.wallet(customer, CREDIT)
-    ledger.spend(wallet, 1_000_000_000, code=Code.USAGE, key=f"u:{customer.pk}", occurred_at=now.at)
-    refund = refunds.request(
-        Payment.objects.get(customer=customer).pk, reason="asked", amount_minor=1_00
-    )
-    refunds.send(refund.pk)
-    disputes.record(make_payment(make_order()).pk, make_claim())
-    item = credit_packs.sold(catalogue.current().credit_pack("pkg_100"), XTR)
-    stars = orders.open_order(make_customer(), item, rail="card")
-    payments.settle(make_charge(stars, asset=XTR))
-    now.move(timedelta(days=20))
-    ledger.recognise(occurred_at=now.at)
-    earn()
-    return customer
-
-
-def figures_of(page: Any) -> dict[str, str]:
-    """What each card of the home says, on one line, by the figure's title."""
-    cards = re.findall(r"<article.*?</article>", page.text, re.DOTALL)
-    told = [" ".join(html.unescape(re.sub(r"<[^>]+>", " ", card)).split()) for card in cards]
-    titles = sorted((figure.title for figure in FIGURES.values()), key=len, reverse=True)
-    found = {}
-    for text in told:
-        title = next(title for title in titles if text.startswith(title))
-        said = text.removeprefix(title).removesuffix("Rows CSV Definition").strip()
-        found[title] = said
-    return found
-
-
-def rows_of(response: Any) -> list[list[str]]:
-    """The lines of a CSV answer."""
-    assert response.status_code == 200
-    text = b"".join(response.streaming_content).decode()
-    return list(csv.reader(io.StringIO(text)))
 
 
 # -- what it shows --------------------------------------------------------------------------------
@@ -288,138 +231,3 @@ def test_definitions_are_there_for_all_staff_and_numbers_are_not() -> None:
         assert figure.title in words(page)
         assert figure.url not in page.text
     assert figures_of(helper.get(HOME)) == {}
-
-
-# -- ranges ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("query", "sentence"),
-    [
-        ({"from": "yesterday"}, "Enter a valid date."),
-        ({"from": "2026-11-10", "to": "2026-11-09"}, "This is before the first day."),
-        ({"to": "2026-11-21"}, "Choose a day from 2000-01-01 to 2026-11-20"),
-        ({"from": "1999-12-31"}, "Choose a day from 2000-01-01"),
-        ({"to": "9999-12-31"}, "Choose a day from 2000-01-01"),
-        ({"from": "2000-01-01"}, "At most 3,660 days at a time."),
-        ({"from": "2026-02-30"}, "Enter a valid date."),
-        ({"from": "\x00"}, "Enter a valid date."),
-    ],
-)
-def test_a_wrong_range_is_told_beside_its_field(
-    staff: Staff, query: dict[str, str], sentence: str
-) -> None:
-    home = staff.get(HOME, query)
-    page = staff.get(reverse("figure", args=["mrr"]), query)
-    file = staff.get(reverse("figure-csv", args=["mrr"]), query)
-
-    assert sentence in words(home)
-    assert figures_of(home) == {}
-    assert page.status_code == file.status_code == 400
-    assert sentence in words(page)
-    assert sentence in words(file)
-
-
-def test_figures_as_of_now_need_no_range(staff: Staff) -> None:
-    assert staff.get(reverse("figure", args=["credits"]), {"from": "x"}).status_code == 200
-    assert rows_of(staff.get(reverse("figure-csv", args=["credits"]), {"from": "x"}))
-
-
-@pytest.mark.parametrize(
-    "first", ["2026-11-20", "2026-09-20", "2026-09-18", "2026-01-01", "2016-11-20"]
-)
-def test_every_length_of_range_has_its_charts(
-    staff: Staff, rail: FakeRenewingRail, now: FrozenClock, first: str
-) -> None:
-    subscribed(rail)
-    now.move(timedelta(hours=1))
-    earn()
-
-    page = staff.get(HOME, {"from": first, "to": "2026-11-20"})
-
-    assert figures_of(page)["MRR"] == "$29.99 +$29.99 in the range"
-    assert page.text.count("data-value=") == 1 + ("Revenue in USD" in page.text)
-
-
-def test_presets_are_ranges_that_work(staff: Staff) -> None:
-    links = re.findall(r'href="(\?from=[^"]+)"', staff.get(HOME).text)
-
-    assert len(links) == 6
-    for link in links:
-        page = staff.get(HOME + html.unescape(link))
-        assert figures_of(page)
-        assert 'aria-current="true"' in page.text
-
-
-# -- rights ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("slug", FIGURES)
-def test_a_figure_needs_every_one_of_its_rights(slug: str) -> None:
-    figure = FIGURES[slug]
-    for missing in figure.rights:
-        helper = sign_in(make_helper())
-        app, _, codename = missing.partition(".")
-        right = Permission.objects.get(content_type__app_label=app, codename=codename)
-        helper.user.user_permissions.remove(right)
-
-        assert figure.title not in figures_of(helper.get(HOME))
-        assert helper.get(figure.url).status_code == 403
-        assert helper.get(figure.csv_url).status_code == 403
-
-    helper = sign_in(make_helper())
-    assert figure.title in figures_of(helper.get(HOME))
-    assert helper.get(figure.url).status_code == 200
-
-
-@pytest.mark.parametrize("name", ["figures", "figure", "figure-csv"])
-def test_figures_are_for_staff(name: str) -> None:
-    url = reverse(name, args=[] if name == "figures" else ["revenue"])
-    person = Client()
-    person.force_login(subscribing_person(), backend=MODEL_BACKEND)
-
-    for browser in (Client(), person):
-        answer = browser.get(url)
-        assert answer.status_code in (302, 403)
-        assert "MRR" not in answer.text
-    assert sign_in().post(url).status_code == 405
-
-
-def subscribing_person() -> Any:
-    """Somebody who is signed in and no staff."""
-    return signed_in().user
-
-
-def test_an_unknown_figure_is_not_there(staff: Staff) -> None:
-    assert staff.get("/admin/figures/profit/").status_code == 404
-    assert staff.get("/admin/figures/profit.csv").status_code == 404
-
-
-# -- cost -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("who", ["superuser", "helper"])
-def test_the_home_takes_at_most_twelve_queries_however_much_there_is(
-    rail: FakeRenewingRail, now: FrozenClock, who: str
-) -> None:
-    browser = sign_in() if who == "superuser" else sign_in(make_helper())
-    for _ in range(2):
-        counts = []
-        for _ in range(2):
-            with CaptureQueriesContext(connection) as seen:
-                assert browser.get(HOME).status_code == 200
-            counts.append(len(seen))
-        assert max(counts) <= 12, [query["sql"][:200] for query in seen]
-        business(rail, now)
-
-
-@pytest.mark.parametrize("slug", FIGURES)
-def test_a_figures_page_takes_few_queries(
-    staff: Staff, rail: FakeRenewingRail, now: FrozenClock, slug: str
-) -> None:
-    business(rail, now)
-
-    with CaptureQueriesContext(connection) as seen:
-        assert staff.get(reverse("figure", args=[slug])).status_code == 200
-
-    assert len(seen) <= 8, [query["sql"][:200] for query in seen]

@@ -19,8 +19,8 @@ from billing.selectors.revenue import revenue, revenue_rows
 from billing.selectors.spans import Span
 from billing.selectors.takings import takings
 from common import clock
+from tests.billing.home_page import HOME, figures_of
 from tests.billing.staff import sign_in
-from tests.billing.test_staff_home import HOME, figures_of
 from tests.factories import NOW
 
 CUSTOMERS, MONTHS, BOOKINGS, DEBITS = 1_000, 12, 10, 400
