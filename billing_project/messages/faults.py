@@ -11,6 +11,7 @@ from billing_project.messages import catalogues
 
 # What is filled in: %(name)s, %s, {name}. A literal percent sign is %%.
 _PLACEHOLDER = re.compile(r"%\([^)]+\)[-#0 +]*[\d.]*[a-zA-Z]|%[a-zA-Z]|\{\w*\}")
+_TAG = re.compile(r"<[^<>]+>")
 
 
 def faults(catalogue: Catalog, template: Catalog) -> Iterator[str]:
@@ -44,9 +45,12 @@ def _doubts(message: Message, plural_count: int, name: str) -> Iterator[str]:
         yield f"{len(forms)} plural forms, not {wanted_count}: {name}"
     # One is also said of 21 in other languages, so that every form has what the plural has.
     wanted = _placeholders(_ids(message)[-1])
+    markup = sorted(_TAG.findall(_ids(message)[-1]))
     for form in forms:
         if _placeholders(form) != wanted:
             yield f"other placeholders in {form!r}: {name}"
+        if sorted(_TAG.findall(form)) != markup:
+            yield f"other markup in {form!r}: {name}"
 
 
 def _placeholders(text: str) -> set[str]:

@@ -171,6 +171,11 @@ def test_extracting_again_changes_nothing(house: Path) -> None:
             "other placeholders in 'Привет': 'Hello {name}'",
         ),
         (
+            '_("<b>Hello</b>")',
+            'msgid "<b>Hello</b>"\nmsgstr "<b>Привет<b>"',
+            "other markup in '<b>Привет<b>': '<b>Hello</b>'",
+        ),
+        (
             '_("Hello")',
             '#, fuzzy\nmsgid "Hello"\nmsgstr "Пока"',
             "fuzzy: 'Hello'",
