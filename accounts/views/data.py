@@ -7,7 +7,7 @@ from typing import cast
 
 from django.contrib import messages
 from django.contrib.auth import logout
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -78,6 +78,6 @@ def _after(request: SignedInRequest) -> HttpResponse:
 
 
 @require_safe
-def closed(request: SignedInRequest) -> HttpResponse:
+def closed(request: HttpRequest) -> HttpResponse:
     """Good-bye; it names nobody, so anybody may read it."""
     return render(request, "accounts/closed.html", {"grace_days": closing.GRACE.days})

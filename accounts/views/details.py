@@ -36,13 +36,13 @@ def notifications(request: SignedInRequest) -> HttpResponse:
     choices = wanted.choices()
     muted = set(request.customer.muted_emails)
     initial = {"kinds": [choice.kind for choice in choices if choice.kind not in muted]}
-    form = NotificationsForm(request.POST or None, choices=choices, initial=initial)
-    if request.method == "POST":
-        form = NotificationsForm(request.POST, choices=choices)
-        if form.is_valid():
-            wanted.choose(request.customer, form.cleaned_data["kinds"])
-            messages.success(request, _("Saved."))
-            return redirect("accounts:notifications")
+    # No box ticked is an answer, too.
+    sent = request.POST if request.method == "POST" else None
+    form = NotificationsForm(sent, choices=choices, initial=initial)
+    if form.is_valid():
+        wanted.choose(request.customer, form.cleaned_data["kinds"])
+        messages.success(request, _("Saved."))
+        return redirect("accounts:notifications")
     always = [choice for choice in choices if not choice.can_be_muted]
     return render(request, "accounts/notifications.html", {"form": form, "always": always})
 
