@@ -4,6 +4,7 @@ Staff act only on pages that ask for a reason and show first, in amounts, what w
 """
 
 from billing.admin import (
+    auto_top_ups,
     customers,
     disputes,
     emails,
@@ -20,6 +21,7 @@ from billing.admin import (
 )
 
 __all__ = [
+    "auto_top_ups",
     "customers",
     "disputes",
     "emails",

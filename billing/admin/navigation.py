@@ -24,6 +24,7 @@ _GROUPS: Sequence[tuple[str, Sequence[_Entry]]] = (
         (
             ("Orders", "shopping_cart", "billing_order"),
             ("Subscriptions", "autorenew", "billing_subscription"),
+            ("Auto top-up", "bolt", "billing_autotopup"),
             ("Billed periods", "date_range", "billing_subscriptionperiod"),
             ("Payments", "payments", "billing_payment"),
             ("Unapplied money", "help_center", "billing_unappliedpayment"),

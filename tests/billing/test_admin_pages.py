@@ -16,9 +16,10 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, reverse
 
-from accounts.models import Customer
+from accounts.models import Customer, Membership
 from billing import ledger
 from billing.models import (
+    AutoTopUp,
     Code,
     Dispute,
     DisputeState,
@@ -43,6 +44,8 @@ from billing.models import (
 from billing.money import CREDIT, Money
 from billing.services import (
     adjustments,
+    auto_top_up_charges,
+    auto_top_ups,
     disputes,
     inbox,
     invoices,
@@ -53,7 +56,8 @@ from billing.services import (
 )
 from billing.services.staff import Note
 from common.ids import uuid7
-from tests.accounts.factories import signed_in
+from tests.accounts.factories import make_person, signed_in
+from tests.billing.charging import TERMS, FakeChargingRail
 from tests.billing.fakes import FakeRail, FakeRenewingRail, only_rail
 from tests.billing.staff import MODEL_BACKEND, Staff, make_helper, sign_in, words
 from tests.factories import NOW, make_charge, make_customer, make_order, make_payment
@@ -63,7 +67,7 @@ pytestmark = pytest.mark.django_db
 MODELS: list[type[models.Model]] = [
     Customer, Order, Payment, UnappliedPayment, Refund, LedgerAccount, Transfer, Lot, LotUse, Hold,
     InboundEvent, StaffAction, Dispute, ReconciliationRun, ReconciliationItem,
-    Subscription, SubscriptionPeriod, Invoice, Email,
+    Subscription, SubscriptionPeriod, Invoice, Email, AutoTopUp,
 ]  # fmt: skip
 
 
@@ -111,7 +115,18 @@ def make_everything(staff: Staff, customer: Customer | None = None) -> Customer:
     )
     make_difference(paid)
     make_subscription(customer)
+    make_auto_top_up(customer)
     return customer
+
+
+def make_auto_top_up(customer: Customer) -> None:
+    """Auto top-up of a member of this customer's, with a charge."""
+    user = make_person()
+    member = Membership.objects.create(user=user, customer=customer, role="owner")
+    with only_rail(FakeChargingRail()):
+        row = auto_top_ups.switch_on(member, TERMS, words="Yes.")
+        AutoTopUp.objects.filter(pk=row.pk).update(threshold_minor=10**15)
+        auto_top_up_charges.look(row.pk)
 
 
 def make_subscription(customer: Customer) -> Subscription:

@@ -362,6 +362,7 @@ ROWS: dict[str, Callable[[World], object]] = {
     "billing/lotuse": lambda world: world.first(LotUse),
     "billing/hold": lambda world: world.hold.pk,
     "billing/order": lambda world: world.paid_order.pk,
+    "billing/autotopup": lambda world: world.customer.auto_top_up.pk,
     "billing/payment": lambda world: world.payment.pk,
     "billing/unappliedpayment": lambda world: world.stray.pk,
     "billing/invoice": lambda world: world.payment.invoice.pk,
