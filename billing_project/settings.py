@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from billing import catalogue
-from billing_project import env, error_reports, logs, schedule
+from billing_project import admin_look, env, error_reports, logs, schedule
 from billing_project.paths import BASE_DIR, VAR_DIR
 
 env.read_file()
@@ -261,6 +261,7 @@ UNFOLD = {
     "SITE_SUBHEADER": "Sandbox: no real money" if SANDBOX else None,
     "SITE_SYMBOL": "account_balance_wallet",
     "SHOW_VIEW_ON_SITE": False,
+    "COLORS": admin_look.COLORS,
     "DASHBOARD_CALLBACK": "billing.admin.home.first_page",
     "SIDEBAR": {
         "show_all_applications": True,
