@@ -170,8 +170,8 @@ PORTAL: dict[str, Entry] = {
     "billing/cancel": Entry(For.PERSON, reads=False),
     "billing/subscription/resume": Entry(For.PERSON, body=_nothing, reads=False),
     "billing/subscription/portal": Entry(For.PERSON, body=_nothing, reads=False),
-    "billing/spending": Entry(For.PERSON, body=lambda _: {"cap": "900000"}),
-    "billing/spending/off": Entry(For.PERSON, body=_nothing),
+    "billing/spending": Entry(For.PERSON, body=lambda _: {"cap": "900000"}, makes_own=True),
+    "billing/spending/off": Entry(For.PERSON, body=_nothing, makes_own=True),
     "billing/auto-top-up": _OWN_PAGE,
     "billing/auto-top-up/off": Entry(For.PERSON, body=_nothing, reads=False),
     # The rail here charges no saved cards, so the owner saves none.
