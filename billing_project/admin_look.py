@@ -1,4 +1,4 @@
-"""The admin's accent: the portal's own hue (static/src/theme.css) in the steps django-unfold asks."""
+"""The admin's accent: the portal's hue (static/src/theme.css) in the steps that unfold asks for."""
 
 # Lightness in percent and chroma, from the palest to the deepest.
 _STEPS = {
