@@ -27,6 +27,7 @@ from billing.models import (
 )
 from billing.money import CREDIT, Money
 from billing.selectors import plan_name
+from billing.selectors.balances import with_free
 from common import clock
 
 ROWS = 10
@@ -62,9 +63,22 @@ def sections(customer: Customer, viewer: User | AnonymousUser) -> list[Section]:
     ]
 
 
+def _accounts_of(customer: Any) -> list[Any]:
+    """All accounts with what can be spent of them, read once for the page."""
+    if not hasattr(customer, "known_accounts"):
+        found = with_free(LedgerAccount.objects.filter(owner=customer))
+        customer.known_accounts = list(found.order_by("asset", "role"))
+    known: list[Any] = customer.known_accounts
+    return known
+
+
+def _is_wallet(account: LedgerAccount) -> bool:
+    return account.role == "wallet" and account.asset == CREDIT.code
+
+
 def _accounts(customer: Customer) -> Section:
-    spendable = selectors.balance(customer).spendable
-    accounts = LedgerAccount.objects.filter(owner=customer).order_by("asset", "role")
+    accounts = _accounts_of(customer)
+    spendable = Money(sum(one.free_minor for one in accounts if _is_wallet(one)), CREDIT)
     rows = [
         (
             link_to(account, account.role),
@@ -120,7 +134,7 @@ def _lots(customer: Customer) -> Section:
 
 
 def _statement(customer: Customer) -> Section:
-    wallet = selectors.wallet(customer, CREDIT)
+    wallet = next(filter(_is_wallet, _accounts_of(customer)), None)
     found = selectors.statement(wallet, limit=ROWS).rows
     rows = [
         (

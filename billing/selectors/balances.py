@@ -63,13 +63,13 @@ def wallet(customer: Customer, unit: Asset = CREDIT) -> LedgerAccount | None:
 
 def balance(customer: Customer, unit: Asset = CREDIT) -> Balance:
     """What is spendable now (from lots that have not expired), held and owed. One query."""
-    return _balance(_with_free(_accounts(customer, unit)), unit)
+    return _balance(with_free(_accounts(customer, unit)), unit)
 
 
 def holdings(customer: Customer) -> Holdings:
     """What the customer has of every unit. One query."""
     accounts = list(
-        _with_free(LedgerAccount.objects.filter(owner=customer, role__in=_ROLES)).order_by("asset")
+        with_free(LedgerAccount.objects.filter(owner=customer, role__in=_ROLES)).order_by("asset")
     )
     credits_only = [account for account in accounts if account.asset == CREDIT.code]
     others = [
@@ -121,7 +121,7 @@ def _accounts(customer: Customer, unit: Asset) -> QuerySet[LedgerAccount]:
     return LedgerAccount.objects.filter(owner=customer, role__in=_ROLES, asset=unit.code)
 
 
-def _with_free(accounts: QuerySet[LedgerAccount]) -> QuerySet[Any]:
+def with_free(accounts: QuerySet[LedgerAccount]) -> QuerySet[Any]:
     """Each with ``free_minor``: what of its lots is neither held nor expired."""
     free = (
         _unexpired(Lot.objects.filter(account=OuterRef("pk")))
