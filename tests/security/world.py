@@ -290,7 +290,7 @@ def _subscribe(customer: Customer, user: User) -> Subscription:
 
 def _open_in_credits(customer: Customer, user: User) -> Order:
     """It was placed on another device, before there was a subscription."""
-    item = Sold("plan", "basic", "Basic, per month", Money(CREDITS_PRICE_MINOR, CREDIT), {})
+    item = Sold("plan", "basic", "Basic", Money(CREDITS_PRICE_MINOR, CREDIT), {})
     with mock.patch.dict(rails._RAILS, {"wallet": WalletRail()}):
         return orders.open_order(customer, item, rail="wallet", placed_by=user)
 
