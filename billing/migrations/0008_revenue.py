@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0008_spending"),
+        ("billing", "0007_invoices_taken_back"),
     ]
 
     operations = [
