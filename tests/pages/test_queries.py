@@ -79,7 +79,7 @@ def test_no_page_takes_many_queries_nor_more_for_more_rows(world: World) -> None
             problems.append(f"{name} {address.path}: {grown}\n{cost.repeated()}")
     assert not problems, "\n".join(problems)
     # What was measured are pages and not refusals.
-    assert sum(cost.status == 200 for cost in many.values()) > len(many) * 2 / 3
+    assert sum(cost.status == 200 for cost in many.values()) > len(many) / 2
 
 
 def _most(address: Address) -> int:
