@@ -52,6 +52,23 @@ def test_staff_can_be_added_by_address(staff: Client) -> None:
     assert User.objects.get(email="new@example.com").check_password(PASSWORD)
 
 
+def test_a_made_up_member_is_refused_and_not_looked_up(staff: Client) -> None:
+    customer = customer_of(make_person())
+    membership = customer.memberships.get()
+    form = {
+        "name": "", "email": customer.email, "country": "", "time_zone": "UTC",
+        "memberships-TOTAL_FORMS": "1", "memberships-INITIAL_FORMS": "1",
+        "memberships-0-id": str(membership.pk), "memberships-0-customer": str(customer.pk),
+        "memberships-0-user": "no such user", "memberships-0-role": "owner",
+    }  # fmt: skip
+
+    answer = staff.post(f"/admin/accounts/customer/{customer.pk}/change/", form)
+
+    assert answer.status_code == 200
+    membership.refresh_from_db()
+    assert membership.user.email == customer.email
+
+
 def test_nobody_is_deleted_there(staff: Client) -> None:
     user = make_person()
     customer = customer_of(user)
