@@ -145,17 +145,33 @@ def send(charge_id: UUID) -> None:
 
 
 def _ask(charge: AutoTopUpCharge) -> ChargeAnswer | None:
-    """What became of it; None when it was switched off, and nothing had been charged."""
+    """What became of it; None when it is not wanted any more, and nothing had been charged."""
     rail = charging.rail_of(charge.order)
     if charge.attempts > 1:
         found = rail.find_charge(charge.order, charge.requested_at)
         if found is not None:
             return found
-    if charge.auto_top_up.is_on:
+    if _is_still_wanted(charge):
         return rail.charge_saved(charge.order)
     if charge.attempts > 1 and _tried_for(charge) < LEASE:
         raise RailUnavailable  # an earlier call may still be at work over there
     return None
+
+
+def _is_still_wanted(charge: AutoTopUpCharge) -> bool:
+    """Whether it would be begun now as it was then: it may have waited for hours.
+
+    One of an earlier month, consent or price than today's is given up; the next look begins anew.
+    """
+    row = AutoTopUp.objects.select_related("customer").get(pk=charge.auto_top_up_id)
+    return (
+        row.is_on
+        and row.consent_id == charge.consent_id
+        and charge.order.total <= row.price
+        and selectors.month_of(row.customer)[0] <= charge.requested_at
+        and selectors.charged_this_month(row.customer, row) <= row.monthly_max
+        and selectors.credit_balance(row.customer) < row.threshold
+    )
 
 
 @transaction.atomic
@@ -187,7 +203,7 @@ def record(order_id: UUID, answer: ChargeAnswer) -> Payment | None:
 
 @transaction.atomic
 def cancel(charge_id: UUID) -> None:
-    """It was switched off before anything was charged."""
+    """It was switched off, or is not wanted any more, before anything was charged."""
     charge = AutoTopUpCharge.objects.select_for_update().get(pk=charge_id)
     if charge.state == ChargeState.PENDING:
         orders.lapse(charge.order_id, OrderStatus.EXPIRED)
