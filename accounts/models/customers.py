@@ -129,11 +129,6 @@ class Membership(models.Model):
         """Whether this member decides who else is one."""
         return self.may(Act.TEAM)
 
-    @property
-    def may_close(self) -> bool:
-        """Whether this member may take all data away, and close the account."""
-        return self.may(Act.CLOSE) and self.may(Act.EXPORT)
-
     def may(self, act: Act) -> bool:
         """Whether the role allows it (``accounts.roles`` has the table)."""
         return may(self.role, act)

@@ -253,7 +253,6 @@ def _buy(customer: Customer, user: User) -> tuple[Order, Payment]:
     return order, payment
 
 
-@override_settings(UNAPPLIED_POLICY="hold")
 def _agree_to_top_up(customer: Customer, user: User) -> None:
     """Auto top-up that is set up and off: the rail here charges no cards."""
     terms = {"threshold_minor": 1, "price_minor": TOP_UP_PRICE, "monthly_max_minor": TOP_UP_PRICE}
@@ -269,6 +268,7 @@ def _agree_to_top_up(customer: Customer, user: User) -> None:
     AutoTopUp.objects.create(customer=customer, wallet=wallet, consent=consent, **terms)
 
 
+@override_settings(UNAPPLIED_POLICY="hold")
 def _stray(order: Order) -> Payment:
     return payments.settle(
         make_charge(order, subtotal_minor=STRAY_PRICE, external_id="pi_verastray")
