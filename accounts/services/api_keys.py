@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 from accounts import scopes
 from accounts.models import ApiKey, Customer, User
 from common import clock, notifiers
-from common.errors import Conflict, InvalidInput
+from common.errors import Conflict, Forbidden, InvalidInput
 
 MAX_LIVE_KEYS = 25
 LAST_USED_PRECISION = timedelta(minutes=1)
@@ -51,8 +51,8 @@ def create(
 ) -> NewKey:
     """A new key for the customer; its secret is in the answer and nowhere else.
 
-    Raises InvalidInput for an unknown scope, none at all, or a past expiry, and Conflict when the
-    customer has as many live keys as it may have.
+    Raises InvalidInput for an unknown scope, none at all, or a past expiry, Conflict when the
+    customer has as many live keys as it may have, and Forbidden when it was closed meanwhile.
     """
     granted = _checked_scopes(scope_names)
     name = name.strip()
@@ -60,7 +60,9 @@ def create(
         raise InvalidInput(fields={"name": [_("Give the key a name.")]})
     if expires_at is not None and expires_at <= clock.now():
         raise InvalidInput(fields={"expires_at": [_("This moment has passed.")]})
-    Customer.objects.select_for_update().get(pk=customer.pk)  # the limit holds in a race, too
+    # The limit holds in a race, too.
+    if Customer.objects.select_for_update().get(pk=customer.pk).closed_at is not None:
+        raise Forbidden
     if _live(customer).count() >= MAX_LIVE_KEYS:
         raise Conflict(
             ngettext(
@@ -96,7 +98,8 @@ def revoke(api_key: ApiKey) -> bool:
 def authenticate(secret: str) -> ApiKey | None:
     """The live key of this secret with its customer, or None without saying why.
 
-    A key dies with its revocation, its expiry, and when the user who made it may no longer sign in.
+    A key dies with its revocation, its expiry, its customer's closing, and when the user who made
+    it may no longer sign in.
     """
     if not _SECRET.fullmatch(secret):
         return None
@@ -105,6 +108,8 @@ def authenticate(secret: str) -> ApiKey | None:
     known_hash = api_key.secret_hash if api_key else _NO_HASH
     matches = secrets.compare_digest(known_hash, _hash(secret))
     if api_key is None or not matches or not is_live(api_key):
+        return None
+    if api_key.customer.closed_at is not None:
         return None
     _note_use(api_key)
     return api_key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from django.db.models import Exists, F, OuterRef, Q, Sum
 from django.urls import reverse
@@ -13,6 +14,7 @@ from accounts.services import closing, exports, notifications
 from accounts.services.closing import Obstacle
 from billing import catalogue, selectors
 from billing.models import (
+    AutoTopUpCharge,
     Dispute,
     DisputeState,
     LedgerAccount,
@@ -58,7 +60,16 @@ def obstacles(customer: Customer) -> Iterator[Obstacle]:
             reverse("billing:buy"),
             _("Buy credits"),
         )
+    under_way = AutoTopUpCharge.objects.filter(auto_top_up__customer=customer)
+    if under_way.filter(auto_top_ups.in_flight()).exists():
+        yield Obstacle(
+            _("A purchase by auto top-up is under way. Wait for it."),
+            reverse("billing:auto_top_up"),
+            _("Auto top-up"),
+        )
     yield from _waiting(customer)
+    if customer.closed_at is not None:
+        yield from _paid_since(customer, customer.closed_at)
 
 
 def losses(customer: Customer) -> Iterator[str]:
@@ -100,6 +111,14 @@ def _waiting(customer: Customer) -> Iterator[Obstacle]:
     for code, minor in sorted(left.items()):
         sentence = _("%(amount)s that you paid fits no order. Ask us to refund it.")
         yield Obstacle(sentence % {"amount": Money(minor, asset(code))}, *where)
+
+
+def _paid_since(customer: Customer, closed_at: datetime) -> Iterator[Obstacle]:
+    """Money that came on a pay page that was still open; only staff read of it."""
+    late = Q(occurred_at__gte=closed_at) | Q(order__delivered_at__gte=closed_at)
+    kept = Payment.objects.filter(customer=customer, refunded_minor__lt=F("amount_minor"))
+    if kept.filter(late | Q(order__isnull=False, order__delivered_at=None)).exists():
+        yield Obstacle("Money came after the account was closed. Refund it.")
 
 
 def _unused(customer: Customer) -> list[Money]:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from accounts.models import Customer
 from billing import selectors
 from billing.errors import RailUnavailable
 from billing.models import (
@@ -75,6 +76,10 @@ def look(auto_top_up_id: UUID) -> None:
 @transaction.atomic
 def begin(auto_top_up_id: UUID) -> AutoTopUpCharge | None:
     """Write down one charge, if one is called for and none is in flight; calls nobody."""
+    # The customer before anything of theirs: closing an account goes in that order, too.
+    mine = Customer.objects.filter(auto_top_up=auto_top_up_id, closed_at=None)
+    if mine.select_for_update(no_key=True, of=("self",)).first() is None:
+        return None
     row = (
         AutoTopUp.objects.select_for_update(of=("self",), skip_locked=True)
         .select_related("customer", "consent__agreed_by")

@@ -132,7 +132,7 @@ def switch_on(membership: Membership, wanted: Terms, *, words: str) -> AutoTopUp
     """Write down what this member agrees to in these words, and begin; again with other terms.
 
     Without a saved card it waits for one (``saving_url``). Not inside a transaction. Raises
-    RoleInsufficient, NotOffered and RailUnavailable.
+    RoleInsufficient, NotOffered, RailUnavailable, and Forbidden for a closed account.
     """
     if not membership.may_pay:
         raise RoleInsufficient
@@ -144,7 +144,8 @@ def switch_on(membership: Membership, wanted: Terms, *, words: str) -> AutoTopUp
 def _agree(membership: Membership, wanted: Terms, *, words: str, card: str | None) -> AutoTopUp:
     customer, now = membership.customer, clock.now()
     # Two who agree at the same moment wait for each other here.
-    Customer.objects.select_for_update(no_key=True).get(pk=customer.pk)
+    if Customer.objects.select_for_update(no_key=True).get(pk=customer.pk).closed_at is not None:
+        raise Forbidden
     agreed = {
         "threshold_minor": wanted.threshold_minor,
         "package": wanted.package,

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F, Max, Q
 
+from accounts.models import Customer
 from billing import ledger
 from billing.errors import AlreadySubscribed
 from billing.models import (
@@ -55,6 +56,10 @@ class PlanType(LotProduct):
         entitlements.changed(order.customer_id)
         if subscription.is_duplicate:
             notifiers.tell("subscription_duplicate", subscription)
+        if Customer.objects.filter(pk=order.customer_id, closed_at__isnull=False).exists():
+            # Paid on a page that was still open: nobody could cancel what renews for a closed
+            # account. The money stays visible, for staff to send back.
+            subscriptions.end(subscriptions.lock(subscription.pk), at=at, stop_rail=True)
 
     def why_undeliverable(self, order: Order) -> str:
         return subscription_openings.why_outdated(order)

@@ -11,10 +11,11 @@ from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
 from django.test import Client
 
-from accounts.models import Customer, Membership, TeamAct, TeamEvent, User
+from accounts.models import ApiKey, Customer, Membership, TeamAct, TeamEvent, User
 from accounts.services import api_keys, closing, exports, invitations, teams
 from accounts.tasks import forget_closed
 from common import clock
+from common.errors import Forbidden
 from tests.accounts.factories import (
     PASSWORD,
     PersonClient,
@@ -180,6 +181,17 @@ class TestClosing:
         assert again["Location"] == "/accounts/inactive/"
         customer.refresh_from_db()
         assert customer.closed_at is not None
+
+    def test_no_key_is_made_for_or_works_on_a_closed_account(self) -> None:
+        owner = make_person()
+        team = make_team(owner)
+        new_key = api_keys.create(team, created_by=owner, name="job", scope_names=["credits:read"])
+        closing.close(team, owner)
+
+        with pytest.raises(Forbidden):
+            api_keys.create(team, created_by=owner, name="late", scope_names=["credits:read"])
+        ApiKey.objects.filter(pk=new_key.api_key.pk).update(revoked_at=None)
+        assert api_keys.authenticate(new_key.secret) is None
 
     def test_the_only_owner_of_a_team_cannot(self, browser: PersonClient) -> None:
         make_team(browser.user, "Engines")

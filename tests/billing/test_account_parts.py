@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from accounts.models import Customer
+from accounts.models import Customer, Membership
 from accounts.services import closing, exports, notifications
 from accounts.tasks import forget_closed
 from billing import ledger
 from billing.models import (
+    AutoTopUpCharge,
     Code,
     Dispute,
     DisputeState,
@@ -27,6 +28,8 @@ from billing.models import (
 from billing.money import CREDIT
 from billing.services import (
     account_parts,
+    auto_top_up_charges,
+    auto_top_ups,
     emails,
     orders,
     payments,
@@ -34,8 +37,12 @@ from billing.services import (
     refunds,
     subscriptions,
 )
+from billing.services.charging import ChargeAnswer, Result
+from billing.tasks import sweep, top_up
 from common import clock
+from common.errors import Forbidden
 from tests.accounts.factories import confirm, customer_of, make_person, signed_in
+from tests.billing.charging import TERMS, FakeChargingRail, declined, switched_on
 from tests.billing.fakes import FakeRenewingRail, only_rail
 from tests.factories import make_charge, make_wallet
 
@@ -129,6 +136,19 @@ class TestObstacles:
         assert "A refund is on its way" in before
         assert obstacles(customer) == ""
 
+    def test_a_charge_of_auto_top_up_under_way_has_to_end(self) -> None:
+        with only_rail(FakeChargingRail()) as rail:
+            row = switched_on(left=499)
+            rail.outcome = ChargeAnswer("pi_1", Result.UNDER_WAY)
+            top_up()
+            before = obstacles(row.customer)
+
+            charge = AutoTopUpCharge.objects.get()
+            auto_top_up_charges.record(charge.order_id, declined())
+
+        assert "under way" in before
+        assert obstacles(row.customer) == ""
+
     def test_the_page_refuses_and_says_where(self) -> None:
         user = make_person()
         browser = signed_in(user)
@@ -188,6 +208,46 @@ class TestAfterwards:
 
         customer.refresh_from_db()
         assert customer.email == "ada@example.com"
+
+    def test_an_order_that_is_paid_after_closing_is_left_for_staff(self) -> None:
+        user = make_person("ada@example.com")
+        customer = customer_of(user)
+        closing.close(customer, user)
+        customer.refresh_from_db()
+
+        with clock.frozen(clock.now() + timedelta(days=1)):
+            payment = bought(customer)
+        with clock.frozen(clock.now() + timedelta(days=31)):
+            assert forget_closed() == 0
+            assert "after the account was closed" in obstacles(customer)
+
+        Payment.objects.filter(pk=payment.pk).update(
+            refunding_minor=payment.amount_minor, refunded_minor=payment.amount_minor
+        )
+        assert obstacles(customer) == ""
+
+    def test_a_plan_that_is_paid_after_closing_does_not_renew(self) -> None:
+        user = make_person()
+        customer = customer_of(user)
+        rail = FakeRenewingRail()
+        with only_rail(rail):
+            order = subscriptions.start(customer, "basic", "month", rail=rail.name)
+            closing.close(customer, user)
+            rail.pay(order)
+            sweep()
+
+        subscription = Subscription.objects.get(customer=customer)
+        assert subscription.ended_at is not None
+        assert [name for name, _ in rail.calls] == ["stop"]
+        assert "after the account was closed" in obstacles(Customer.objects.get(pk=customer.pk))
+
+    def test_auto_top_up_is_switched_on_for_no_closed_account(self) -> None:
+        user = make_person()
+        member = Membership.objects.select_related("customer", "user").get(user=user)
+        closing.close(member.customer, user)
+
+        with only_rail(FakeChargingRail()), pytest.raises(Forbidden):
+            auto_top_ups.switch_on(member, TERMS, words="I agree, too late.")
 
 
 class TestExport:

@@ -1,4 +1,4 @@
-"""A charge of auto top-up that waited: what was agreed may have changed before the card is asked."""
+"""A charge of auto top-up that waited, while what was agreed to changed."""
 
 from __future__ import annotations
 
