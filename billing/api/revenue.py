@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import BasePermission
@@ -83,8 +82,10 @@ class RevenueShape(serializers.Serializer[Any]):
 
 
 def _day(name: str, default: str) -> OpenApiParameter:
+    day = {"type": "string", "format": "date"}
+    empty = {"type": "string", "maxLength": 0}
     return OpenApiParameter(
-        name, OpenApiTypes.DATE, description=f"A day in UTC, included; without it, {default}."
+        name, {"anyOf": [day, empty]}, description=f"A day in UTC, included; without it, {default}."
     )
 
 

@@ -217,7 +217,7 @@ def _judge(case: Case[Any], caller: Caller) -> str:
         return f"{response.status_code}\n{_said(case)}\n{response.text[:500]}"
     try:
         case.validate_response(response, checks=JUDGED)
-    except Exception as error:
+    except (Exception, BaseExceptionGroup) as error:
         return f"{response.status_code}: {error}\n{_said(case)}"
     return ""
 
