@@ -10,13 +10,17 @@ import redis
 from django.conf import settings
 from django.core.cache import cache
 
+from billing.models import AutoTopUp
 from billing.rails.wallet.rail import WalletRail
 from billing.services import rails
-from common import doorbell
+from common import clock, doorbell
+from common.clock import FrozenClock
 from tests.accounts.factories import PersonClient, signed_in
 from tests.billing.callers import QUEUE, Bell
+from tests.billing.charging import FakeChargingRail, switched_on
 from tests.billing.fakes import FakeRail, FakeRenewingRail, only_rail
 from tests.billing.prepaid import Chain
+from tests.factories import NOW
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +29,13 @@ def _clean_cache() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
+
+
+@pytest.fixture
+def now() -> Iterator[FrozenClock]:
+    """The portal's clock, which stands until it is moved."""
+    with clock.frozen(NOW) as frozen:
+        yield frozen
 
 
 @pytest.fixture
@@ -41,6 +52,20 @@ def renewing_rail() -> Iterator[FakeRenewingRail]:
     fake = FakeRenewingRail()
     with only_rail(fake):
         yield fake
+
+
+@pytest.fixture
+def charging_rail() -> Iterator[FakeChargingRail]:
+    """The only rail there is; it charges saved cards."""
+    fake = FakeChargingRail()
+    with only_rail(fake):
+        yield fake
+
+
+@pytest.fixture
+def low(now: FrozenClock, charging_rail: FakeChargingRail) -> AutoTopUp:
+    """Auto top-up that is on, and fewer credits than its owner wants."""
+    return switched_on(left=499)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,7 +24,6 @@ from billing.services import auto_top_up_charges, auto_top_ups, holds
 from billing.services.auto_top_ups import Terms
 from billing.services.charging import ChargeAnswer, Result
 from billing.tasks import top_up
-from common import clock
 from common.clock import FrozenClock
 from tests.billing.callers import Bell
 from tests.billing.charging import (
@@ -40,33 +38,17 @@ from tests.billing.charging import (
     spend_all,
     switched_on,
 )
-from tests.billing.fakes import only_rail
 from tests.billing.prepaid import differences
 from tests.factories import NOW, make_order
 
 HOUR = timedelta(hours=1)
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("now")]
 
 
 @pytest.fixture(autouse=True)
-def rail() -> Iterator[FakeChargingRail]:
-    """The only rail there is."""
-    fake = FakeChargingRail()
-    with only_rail(fake):
-        yield fake
-
-
-@pytest.fixture(autouse=True)
-def now() -> Iterator[FrozenClock]:
-    with clock.frozen(NOW) as frozen:
-        yield frozen
-
-
-@pytest.fixture
-def low() -> AutoTopUp:
-    """It is on, and fewer credits are left than its owner wants."""
-    return switched_on(left=499)
+def rail(charging_rail: FakeChargingRail) -> FakeChargingRail:
+    return charging_rail
 
 
 # -- one charge when credits run low --------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -12,7 +11,6 @@ from billing.models import AutoTopUp, AutoTopUpCharge, ChargeState, OrderStatus
 from billing.services import auto_top_up_charges, auto_top_ups
 from billing.services.auto_top_ups import Terms
 from billing.tasks import top_up
-from common import clock
 from common.clock import FrozenClock
 from tests.billing.charging import (
     UNIT,
@@ -23,28 +21,18 @@ from tests.billing.charging import (
     spend_all,
     switched_on,
 )
-from tests.billing.fakes import only_rail
-from tests.factories import NOW, make_wallet
+from tests.factories import make_wallet
 
 HOUR = timedelta(hours=1)
 # One purchase a month.
 ONCE = Terms(500 * UNIT, "small", 5_00, 5_00)
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("now")]
 
 
 @pytest.fixture(autouse=True)
-def rail() -> Iterator[FakeChargingRail]:
-    """The only rail there is."""
-    fake = FakeChargingRail()
-    with only_rail(fake):
-        yield fake
-
-
-@pytest.fixture(autouse=True)
-def now() -> Iterator[FrozenClock]:
-    with clock.frozen(NOW) as frozen:
-        yield frozen
+def rail(charging_rail: FakeChargingRail) -> FakeChargingRail:
+    return charging_rail
 
 
 def waiting(rail: FakeChargingRail, terms: Terms) -> AutoTopUp:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,7 +17,6 @@ from billing.tasks import top_up
 from tests.accounts.factories import PersonClient, signed_in
 from tests.billing.callers import code_of, member_who_only_looks, program, text_of
 from tests.billing.charging import CARD, UNIT, FakeChargingRail, declined, owner, switched_on
-from tests.billing.fakes import only_rail
 
 pytestmark = pytest.mark.django_db
 
@@ -34,11 +32,8 @@ BODY = {
 
 
 @pytest.fixture(autouse=True)
-def rail() -> Iterator[FakeChargingRail]:
-    """The only rail there is."""
-    fake = FakeChargingRail()
-    with only_rail(fake):
-        yield fake
+def rail(charging_rail: FakeChargingRail) -> FakeChargingRail:
+    return charging_rail
 
 
 @pytest.fixture

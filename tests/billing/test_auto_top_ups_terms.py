@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -22,8 +21,6 @@ from billing.models import (
 from billing.services import auto_top_up_charges, auto_top_ups, orders, refunds
 from billing.services.auto_top_ups import NotOffered, OwnerOnly, Terms
 from billing.tasks import top_up
-from common import clock
-from common.clock import FrozenClock
 from common.errors import Conflict, InvalidInput
 from tests.accounts.factories import join, make_person, make_team
 from tests.billing.charging import (
@@ -36,32 +33,16 @@ from tests.billing.charging import (
     owner,
     switched_on,
 )
-from tests.billing.fakes import only_rail
 from tests.factories import NOW
 
 HOUR = timedelta(hours=1)
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("now")]
 
 
 @pytest.fixture(autouse=True)
-def rail() -> Iterator[FakeChargingRail]:
-    """The only rail there is."""
-    fake = FakeChargingRail()
-    with only_rail(fake):
-        yield fake
-
-
-@pytest.fixture(autouse=True)
-def now() -> Iterator[FrozenClock]:
-    with clock.frozen(NOW) as frozen:
-        yield frozen
-
-
-@pytest.fixture
-def low() -> AutoTopUp:
-    """It is on, and fewer credits are left than its owner wants."""
-    return switched_on(left=499)
+def rail(charging_rail: FakeChargingRail) -> FakeChargingRail:
+    return charging_rail
 
 
 # -- who may switch it on -------------------------------------------------------------------------

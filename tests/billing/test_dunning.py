@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -10,11 +9,11 @@ import pytest
 from billing import catalogue, selectors
 from billing.models import Subscription, SubscriptionStatus
 from billing.services import dunning, subscriptions
-from common import clock, notifiers
+from common import notifiers
 from common.clock import FrozenClock
 from tests.billing.fakes import FakeRenewingRail
 from tests.billing.prepaid import differences
-from tests.factories import NOW, make_customer
+from tests.factories import make_customer
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -26,12 +25,6 @@ pytestmark = pytest.mark.django_db
 def rail(renewing_rail: FakeRenewingRail) -> FakeRenewingRail:
     """The only rail there is."""
     return renewing_rail
-
-
-@pytest.fixture
-def now() -> Iterator[FrozenClock]:
-    with clock.frozen(NOW) as frozen:
-        yield frozen
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,23 +12,15 @@ from billing import catalogue
 from billing.models import EmailKind, EmailState, Subscription
 from billing.rails.wallet.rail import WalletRail
 from billing.services import dunning, email_reminders, invoices, prepaid
-from common import clock
 from common.clock import FrozenClock
 from tests.billing.fakes import FakeRenewingRail
 from tests.billing.mails import deliver, mail_of, only, said, states
 from tests.billing.prepaid import bought, only_subscription, rich
 from tests.billing.renewing import subscribed
-from tests.factories import NOW
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("now")]
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(autouse=True)
-def now() -> Iterator[FrozenClock]:
-    with clock.frozen(NOW) as frozen:
-        yield frozen
 
 
 class TestSubscriptions:

@@ -29,7 +29,6 @@ from billing.services import (
     subscriptions,
 )
 from billing_project.cache import ForgivingRedisCache
-from common import clock
 from common.clock import FrozenClock
 from tests.billing.callers import code_of, program
 from tests.billing.fakes import FakeRenewingRail
@@ -39,7 +38,7 @@ from tests.factories import NOW, make_customer
 DAY = timedelta(days=1)
 
 # The cache is for answers outside transactions, so these tests commit.
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("now")]
 
 
 @pytest.fixture(autouse=True)
@@ -47,12 +46,6 @@ def rail(renewing_rail: FakeRenewingRail) -> Iterator[FakeRenewingRail]:
     """Cards, and the wallet."""
     with mock.patch.dict(rails._RAILS, {"wallet": WalletRail()}):
         yield renewing_rail
-
-
-@pytest.fixture(autouse=True)
-def now() -> Iterator[FrozenClock]:
-    with clock.frozen(NOW) as frozen:
-        yield frozen
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,6 @@ from billing.services import (
 )
 from billing.services.disputes import Claim
 from billing.services.rails import RefundAnswer
-from common import clock
 from common.clock import FrozenClock
 from tests.billing.fakes import FakeRenewingRail
 from tests.billing.prepaid import bought, ordered, rich
@@ -34,7 +33,7 @@ from tests.factories import NOW, make_customer
 DAY = timedelta(days=1)
 
 # The cache is for answers outside transactions, so these tests commit.
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("now")]
 
 
 @pytest.fixture(autouse=True)
@@ -42,12 +41,6 @@ def rail(renewing_rail: FakeRenewingRail) -> Iterator[FakeRenewingRail]:
     """Cards, and the wallet."""
     with mock.patch.dict(rails._RAILS, {"wallet": WalletRail()}):
         yield renewing_rail
-
-
-@pytest.fixture(autouse=True)
-def now() -> Iterator[FrozenClock]:
-    with clock.frozen(NOW) as frozen:
-        yield frozen
 
 
 def subscribed(rail: FakeRenewingRail, customer: Customer, plan: str = "basic") -> Subscription:

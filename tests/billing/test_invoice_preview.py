@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
@@ -12,23 +11,15 @@ from pypdf import PdfReader
 
 from billing.models import Invoice, InvoiceSeries, Order, Payment, Subscription
 from billing.services import cancellations, invoices, plan_changes, rails, subscriptions
-from common import clock
 from common.clock import FrozenClock
 from tests.accounts.factories import PersonClient, make_person, signed_in
 from tests.billing.callers import member_who_only_looks, program, send
 from tests.billing.fakes import FakeRail, FakeRenewingRail
-from tests.factories import NOW
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("now")]
 
 PATH = "/api/billing/invoices/preview"
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(autouse=True)
-def now() -> Iterator[FrozenClock]:
-    with clock.frozen(NOW) as frozen:
-        yield frozen
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from billing.services import (
     plan_changes,
     subscriptions,
 )
-from common import clock
 from common.clock import FrozenClock
 from common.errors import Conflict
 from tests.billing.prepaid import (
@@ -35,7 +34,7 @@ from tests.billing.prepaid import (
 )
 from tests.factories import NOW, make_customer
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("wallet_rail")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("now", "wallet_rail")]
 
 DAY = timedelta(days=1)
 
@@ -44,12 +43,6 @@ DAY = timedelta(days=1)
 def _books_add_up() -> Iterator[None]:
     yield
     assert differences() == []
-
-
-@pytest.fixture(autouse=True)
-def now() -> Iterator[FrozenClock]:
-    with clock.frozen(NOW) as frozen:
-        yield frozen
 
 
 # -- changing the plan ----------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +16,6 @@ from billing.api.revenue import RIGHTS
 from billing.models import Code
 from billing.money import CREDIT, XTR
 from billing.services import credit_packs, orders, payments, refunds
-from common import clock
 from common.clock import FrozenClock
 from tests.accounts.factories import signed_in
 from tests.billing.callers import program
@@ -29,15 +27,9 @@ from tests.factories import NOW, make_charge, make_customer, make_order, make_pa
 
 __all__ = ["document"]
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("now")]
 
 URL = "/api/admin/revenue"
-
-
-@pytest.fixture(autouse=True)
-def now() -> Iterator[FrozenClock]:
-    with clock.frozen(NOW) as frozen:
-        yield frozen
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -13,7 +12,6 @@ from django.urls import reverse
 
 from billing.admin.figures import FIGURES
 from billing.services import subscriptions
-from common import clock
 from common.clock import FrozenClock
 from tests.billing.fakes import FakeRenewingRail
 from tests.billing.home_page import HOME, business, figures_of, rows_of
@@ -21,13 +19,7 @@ from tests.billing.renewing import MONTH, subscribed, upgraded
 from tests.billing.staff import Staff, make_helper, sign_in, words
 from tests.factories import NOW, make_customer
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def now() -> Iterator[FrozenClock]:
-    with clock.frozen(NOW) as frozen:
-        yield frozen
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("now")]
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,22 +15,14 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from billing.admin.figures import FIGURES
-from common import clock
 from common.clock import FrozenClock
 from tests.accounts.factories import signed_in
 from tests.billing.fakes import FakeRenewingRail
 from tests.billing.home_page import HOME, business, figures_of, rows_of
 from tests.billing.renewing import earn, subscribed
 from tests.billing.staff import MODEL_BACKEND, Staff, make_helper, sign_in, words
-from tests.factories import NOW
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def now() -> Iterator[FrozenClock]:
-    with clock.frozen(NOW) as frozen:
-        yield frozen
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("now")]
 
 
 @pytest.fixture(autouse=True)

@@ -47,23 +47,16 @@ from billing.services import (
 )
 from billing.services.disputes import Claim
 from billing.services.rails import RefundAnswer
-from common import clock
 from common.clock import FrozenClock
 from tests.billing.fakes import FakeRenewingRail
 from tests.billing.prepaid import ONE, Chain, balance_of, differences, rich, spendable
 from tests.factories import NOW, make_charge
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("now")]
 
 SEQUENCES = 20
 PLANS = ("basic", "premium", "enterprise")
 ALL = 10**8 * ONE
-
-
-@pytest.fixture(autouse=True)
-def now() -> Iterator[FrozenClock]:
-    with clock.frozen(NOW) as frozen:
-        yield frozen
 
 
 @pytest.fixture(autouse=True)

@@ -45,7 +45,7 @@ from tests.billing.prepaid import (
 )
 from tests.factories import NOW, make_customer
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("wallet_rail")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("now", "wallet_rail")]
 
 DAY = timedelta(days=1)
 
@@ -54,12 +54,6 @@ DAY = timedelta(days=1)
 def _books_add_up() -> Iterator[None]:
     yield
     assert differences() == []
-
-
-@pytest.fixture(autouse=True)
-def now() -> Iterator[FrozenClock]:
-    with clock.frozen(NOW) as frozen:
-        yield frozen
 
 
 # -- paying ---------------------------------------------------------------------------------------

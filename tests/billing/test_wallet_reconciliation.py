@@ -16,7 +16,6 @@ from billing.money import CREDIT
 from billing.rails.wallet import paying
 from billing.rails.wallet.rail import WalletRail
 from billing.services import refunds
-from common import clock
 from common.clock import FrozenClock
 from tests.billing.prepaid import (
     BASIC,
@@ -28,7 +27,7 @@ from tests.billing.prepaid import (
 )
 from tests.factories import NOW
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("wallet_rail")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("now", "wallet_rail")]
 
 DAY = timedelta(days=1)
 FAR = NOW - timedelta(days=1), NOW + timedelta(days=400)
@@ -43,12 +42,6 @@ def tampered() -> None:
 def _books_add_up(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     assert bool(differences()) is ("tampered" in request.fixturenames)
-
-
-@pytest.fixture(autouse=True)
-def now() -> Iterator[FrozenClock]:
-    with clock.frozen(NOW) as frozen:
-        yield frozen
 
 
 def found(rail: WalletRail) -> list[tuple[str, str]]:
