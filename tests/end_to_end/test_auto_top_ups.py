@@ -29,7 +29,7 @@ from billing.services.auto_top_ups import Terms
 from common import clock, doorbell
 from tests.billing.charging import UNIT, spend
 from tests.end_to_end import books
-from tests.end_to_end.test_lost_answers import fail
+from tests.end_to_end.test_lost_answers import fail, however_the_answer_is_lost
 from tests.end_to_end.till import Till, wait_until
 from tests.end_to_end.topping_up import (
     DECLINES_LATER,
@@ -124,18 +124,7 @@ def test_500_holds_over_the_service_make_one_charge_by_the_worker(till: Till) ->
     assert selectors.credit_balance(row.customer) == Money(2_600 * UNIT, CREDIT)
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        {"answer": "cut", "when": "after"},
-        {"answer": "cut", "when": "before"},
-        {"answer": "500", "when": "after"},
-        {"answer": "500", "when": "before"},
-        {"answer": "503", "when": "before"},
-        {"answer": "429", "when": "before"},
-    ],
-    ids=lambda how: f"{how['answer']} {how['when']} the effect",
-)
+@however_the_answer_is_lost
 def test_a_charge_is_made_once_whatever_becomes_of_the_answer(
     till: Till, how: dict[str, str]
 ) -> None:

@@ -26,6 +26,19 @@ from tests.end_to_end.till import Till, wait_until
 # The library tries a call three times by itself before it gives up.
 THRICE = 3
 
+however_the_answer_is_lost = pytest.mark.parametrize(
+    "how",
+    [
+        {"answer": "cut", "when": "after"},
+        {"answer": "cut", "when": "before"},
+        {"answer": "500", "when": "after"},
+        {"answer": "500", "when": "before"},
+        {"answer": "503", "when": "before"},
+        {"answer": "429", "when": "before"},
+    ],
+    ids=lambda how: f"{how['answer']} {how['when']} the effect",
+)
+
 
 @pytest.fixture(autouse=True)
 def no_faults_left(till: Till) -> Iterator[None]:
@@ -55,18 +68,7 @@ def made_at_stripe(payment: Payment) -> list[int]:
     return [one.amount for one in found.data]
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        {"answer": "cut", "when": "after"},
-        {"answer": "cut", "when": "before"},
-        {"answer": "500", "when": "after"},
-        {"answer": "500", "when": "before"},
-        {"answer": "503", "when": "before"},
-        {"answer": "429", "when": "before"},
-    ],
-    ids=lambda how: f"{how['answer']} {how['when']} the effect",
-)
+@however_the_answer_is_lost
 def test_a_refund_is_made_once_whatever_becomes_of_the_answer(
     till: Till, how: dict[str, str]
 ) -> None:
