@@ -41,7 +41,7 @@ def test_somebody_short_of_credits_gets_some_and_pays(
     page.locator("#plan-basic").get_by_role("button", name="Credits").click()
     expect(page.get_by_role("alert")).to_contain_text("not enough")
     expect(page.locator("main")).to_contain_text("4,995 credits")  # are missing
-    expect(page.get_by_role("link", name="Buy credits").first).to_be_visible()
+    expect(page.get_by_role("button", name="Buy for $10.00")).to_be_visible()
     fits(page)
 
     with web.orm():

@@ -39,7 +39,7 @@ def test_every_operation_may_answer_in_the_error_shape(schema: dict[str, Any]) -
         for described in path.values():
             assert described["responses"]["default"] == {"$ref": "#/components/responses/Error"}
     error = schema["components"]["schemas"]["Error"]["properties"]["error"]
-    assert set(error["properties"]) == {"code", "message", "fields", "request_id"}
+    assert set(error["properties"]) == {"code", "message", "fields", "details", "request_id"}
 
 
 def test_the_idempotency_header_is_named_where_it_is_heard(schema: dict[str, Any]) -> None:
