@@ -95,7 +95,8 @@ def record(payment_id: UUID, claim: Claim) -> Dispute:
     dispute.closed_at = (dispute.closed_at or clock.now()) if closed else None
     dispute.save()
     invoice_drafts.follow(payment)
-    if claim.state in (DisputeState.INQUIRY, DisputeState.OPEN):
+    is_undecided = claim.state in (DisputeState.INQUIRY, DisputeState.OPEN)
+    if is_undecided or (is_new and claim.state == DisputeState.LOST):
         # The card is not charged again before its owner has looked at that.
         auto_top_ups.stop(payment.customer_id, AutoTopUpStop.DISPUTED)
     if is_new or was != dispute.state:

@@ -112,7 +112,9 @@ def _of_first_period(customer: Customer, slug: str, interval: str, *, rail: str)
     offer = plan_offers.find(slug, interval, way.assets)
     trial_days = subscriptions.trial_days(customer, offer, renews=way.renews)
     starts_at = clock.now() + timedelta(days=trial_days)
-    stretch = _Stretch(starts_at, intervals.start_of(starts_at, interval, 1, _UTC))
+    # Prepaid time runs in the customer's own time zone.
+    zone = _UTC if way.renews else customer.zone
+    stretch = _Stretch(starts_at, intervals.start_of(starts_at, interval, 1, zone))
     item = plan_offers.sold(offer, renews=way.renews)
     due_at = starts_at if trial_days else None
     return _of_sale(customer, item, rail=rail, stretch=stretch, due_at=due_at)

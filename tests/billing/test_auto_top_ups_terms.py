@@ -16,9 +16,10 @@ from billing.models import (
     AutoTopUpConsent,
     AutoTopUpState,
     AutoTopUpStop,
+    DisputeState,
     Payment,
 )
-from billing.services import auto_top_up_charges, auto_top_ups, orders, refunds
+from billing.services import auto_top_up_charges, auto_top_ups, disputes, orders, refunds
 from billing.services.auto_top_ups import NotOffered, OwnerOnly, Terms
 from billing.tasks import top_up
 from common.errors import Conflict, InvalidInput
@@ -199,3 +200,29 @@ def test_a_refund_of_credits_switches_it_off(low: AutoTopUp, rail: FakeChargingR
     assert again(low).stop_reason == AutoTopUpStop.REFUNDED
     assert mails(low)[-1] == ("auto_top_up_stopped", "refunded")
     assert len(rail.asked) == 1
+
+
+@pytest.mark.parametrize("state", [DisputeState.INQUIRY, DisputeState.OPEN, DisputeState.LOST])
+def test_a_dispute_switches_it_off_however_late_it_is_heard_of(
+    low: AutoTopUp, state: DisputeState
+) -> None:
+    top_up()
+    payment = Payment.objects.get()
+
+    disputes.record(
+        payment.pk,
+        disputes.Claim(
+            external_id="dp_1",
+            state=state,
+            provider_status=str(state),
+            reason="fraudulent",
+            amount_minor=5_00,
+            withdrawn_minor=5_00,
+            reinstated_minor=0,
+            fee_minor=0,
+            opened_at=payment.occurred_at,
+            evidence_due_at=None,
+        ),
+    )
+
+    assert again(low).stop_reason == AutoTopUpStop.DISPUTED

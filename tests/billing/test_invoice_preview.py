@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
 
@@ -15,6 +15,7 @@ from common.clock import FrozenClock
 from tests.accounts.factories import PersonClient, make_person, signed_in
 from tests.billing.callers import member_who_only_looks, program, send
 from tests.billing.fakes import FakeRail, FakeRenewingRail
+from tests.factories import make_payment
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("now")]
 
@@ -127,6 +128,23 @@ def test_a_preview_of_a_change_is_what_its_invoice_says_then(
     assert [line["name"] for line in found["lines"]] == [line["name"] for line in invoice.lines]
     for name in ("subtotal", "discount", "tax", "total"):
         assert found[name]["amount_minor"] == getattr(invoice, name).amount_minor
+
+
+def test_prepaid_time_is_previewed_in_the_customers_own_time_zone(
+    client: PersonClient, now: FrozenClock
+) -> None:
+    client.customer.time_zone = "America/New_York"
+    client.customer.save(update_fields=["time_zone"])
+    now.at = datetime(2027, 1, 31, 3, tzinfo=UTC)  # still the 30th there
+
+    for _ in range(2):
+        (line,) = told(client, plan="basic", interval="month")["lines"]
+        order = subscriptions.start(client.customer, "basic", "month", rail="card")
+        payment = make_payment(order, occurred_at=now.at)
+        invoices.issue_due(look_back_seconds=None)
+        (issued,) = Invoice.objects.get(payment=payment).lines
+        for theirs, ours in (("starts_at", "from"), ("ends_at", "until")):
+            assert datetime.fromisoformat(line[theirs]) == datetime.fromisoformat(issued[ours])
 
 
 def test_what_does_not_renew_has_no_next_invoice(

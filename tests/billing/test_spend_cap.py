@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Customer
 from billing import catalogue, ledger, selectors, tasks
+from billing.errors import SpendCapReached
 from billing.models import Code, Email, LedgerAccount
 from billing.money import CREDIT, USD, Money
 from billing.rails.wallet import paying
@@ -383,3 +384,16 @@ def test_a_cap_of_nothing_is_no_news_each_month(customer: Customer, bell: Bell) 
     refused(customer, 1)
     ring(bell)
     assert len(letters(customer)) == 1
+
+
+def test_figures_of_any_size_and_moment_come_back_with_the_refusal() -> None:
+    anchor_at = datetime(2026, 1, 31, 23, 59, 59, 120000, tzinfo=UTC)
+    owner = make_customer(time_zone="Asia/Kathmandu", anchor_at=anchor_at)
+    wallet = make_wallet(customer=owner, credits_minor=2**63 - 1)
+    spend_caps.set_cap(owner, spend_caps.MAX_CAP, by=None)
+
+    with pytest.raises(SpendCapReached) as told:
+        spend(wallet, 2**63 - 1, "all")
+
+    assert (told.value.wanted, told.value.used) == (2**63 - 1, 0)
+    assert told.value.resets_at == selectors.spend_cap(owner).resets_at
