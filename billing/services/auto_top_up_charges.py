@@ -34,6 +34,7 @@ from billing.services import (
     credit_packs,
     emails,
     orders,
+    outgoing,
     payments,
     products,
 )
@@ -43,10 +44,6 @@ from common.errors import InvalidInput
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(minutes=2)
-# Providers forget idempotency keys after a day; before that the same key is safe to send again.
-KEY_LASTS = timedelta(hours=20)
-BACK_OFF_SECONDS = (5, 15, 60, 300, 900, 3600)
 UNDER_WAY_PAUSE = timedelta(minutes=10)
 # After a decline it waits this long; the one after these switches it off.
 AFTER_DECLINE = (timedelta(hours=1), timedelta(hours=8), timedelta(days=1))
@@ -158,7 +155,7 @@ def _ask(charge: AutoTopUpCharge) -> ChargeAnswer | None:
             return found
     if _is_still_wanted(charge):
         return rail.charge_saved(charge.order)
-    if charge.attempts > 1 and _tried_for(charge) < LEASE:
+    if charge.attempts > 1 and outgoing.tried_for(charge) < outgoing.LEASE:
         raise RailUnavailable  # an earlier call may still be at work over there
     return None
 
@@ -287,29 +284,18 @@ def _claim(charge_id: UUID) -> AutoTopUpCharge | None:
     )
     if charge is None:
         return None
-    charge.attempts += 1
-    charge.first_tried_at = charge.first_tried_at or clock.now()
-    charge.next_attempt_at = clock.now() + LEASE
-    charge.save(update_fields=["attempts", "first_tried_at", "next_attempt_at"])
+    charge.save(update_fields=outgoing.lease(charge))
     return charge
 
 
 @transaction.atomic
 def _postpone(charge: AutoTopUpCharge, error: Exception) -> None:
-    wait = BACK_OFF_SECONDS[min(charge.attempts, len(BACK_OFF_SECONDS)) - 1]
-    is_key_spent = isinstance(error, RailUnavailable) and error.key_spent
-    if is_key_spent or _tried_for(charge) > KEY_LASTS:
+    if outgoing.needs_new_key(charge, error):
         charge.order.spent_keys += 1
         charge.order.save(update_fields=["spent_keys"])
+    changed = {name: getattr(charge, name) for name in outgoing.postpone(charge, error)}
     # A webhook may have decided it meanwhile: then there is nothing to postpone.
-    AutoTopUpCharge.objects.filter(pk=charge.pk, state=ChargeState.PENDING).update(
-        last_error=f"{type(error).__name__}: {error}"[:2000],
-        next_attempt_at=clock.now() + timedelta(seconds=wait),
-    )
+    AutoTopUpCharge.objects.filter(pk=charge.pk, state=ChargeState.PENDING).update(**changed)
     logger.warning(
         "auto top-up postponed", extra={"charge_id": str(charge.pk), "error": str(error)}
     )
-
-
-def _tried_for(charge: AutoTopUpCharge) -> timedelta:
-    return clock.now() - (charge.first_tried_at or clock.now())

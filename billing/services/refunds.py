@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -17,6 +16,7 @@ from billing.services import (
     disputes,
     invoice_drafts,
     notifiers,
+    outgoing,
     products,
     rails,
     refund_booking,
@@ -29,16 +29,12 @@ from common import clock, doorbell, ids
 logger = logging.getLogger(__name__)
 
 SEND_TASK = "billing.send_refund"
-LEASE = timedelta(minutes=2)
-# Providers forget idempotency keys after a day; before that the same key is safe to send again.
-KEY_LASTS = timedelta(hours=20)
 _COURSE = (
     RefundState.REQUESTED,
     RefundState.SENT,
     RefundState.SUCCEEDED,
     RefundState.FAILED,
 )
-_BACK_OFF_SECONDS = (5, 15, 60, 300, 900, 3600)
 
 
 def unspent_minor(payment: Payment) -> int:
@@ -208,22 +204,14 @@ def _claim(refund_id: UUID) -> Refund | None:
     )
     if refund is None:
         return None
-    refund.attempts += 1
-    refund.first_tried_at = refund.first_tried_at or clock.now()
-    refund.next_attempt_at = clock.now() + LEASE
-    refund.save(update_fields=["attempts", "first_tried_at", "next_attempt_at"])
+    refund.save(update_fields=outgoing.lease(refund))
     return refund
 
 
 def _postpone(refund: Refund, error: Exception) -> None:
-    wait = _BACK_OFF_SECONDS[min(refund.attempts, len(_BACK_OFF_SECONDS)) - 1]
-    refund.last_error = f"{type(error).__name__}: {error}"[:2000]
-    refund.next_attempt_at = clock.now() + timedelta(seconds=wait)
-    tried_for = clock.now() - (refund.first_tried_at or clock.now())
-    is_key_spent = isinstance(error, RailUnavailable) and error.key_spent
-    if is_key_spent or tried_for > KEY_LASTS:
+    if outgoing.needs_new_key(refund, error):
         refund.spent_keys += 1
-    refund.save(update_fields=["last_error", "next_attempt_at", "spent_keys"])
+    refund.save(update_fields=[*outgoing.postpone(refund, error), "spent_keys"])
     logger.warning("refund postponed", extra={"refund_id": str(refund.pk), "error": str(error)})
 
 

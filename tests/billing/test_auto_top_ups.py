@@ -20,7 +20,7 @@ from billing.models import (
     Payment,
 )
 from billing.money import CREDIT, USD, Money
-from billing.services import auto_top_up_charges, auto_top_ups, holds
+from billing.services import auto_top_up_charges, auto_top_ups, holds, outgoing
 from billing.services.auto_top_ups import Terms
 from billing.services.charging import ChargeAnswer, Result
 from billing.tasks import top_up
@@ -265,7 +265,7 @@ def test_a_worker_that_dies_after_the_call_leaves_one_charge(
     top_up()  # another worker, at once: its lease still runs
     assert AutoTopUpCharge.objects.get().state == ChargeState.PENDING
 
-    now.move(auto_top_up_charges.LEASE)
+    now.move(outgoing.LEASE)
     top_up()
 
     assert (len(rail.made), rail.money_taken()) == (1, 5_00)
