@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
 from billing.money import ASSETS, Asset, Money, asset
+from billing.selectors.reading import rows
 
 _SUMS = """
     SELECT 'units', a.asset, sum(l.remaining_minor)::bigint,
@@ -110,22 +110,16 @@ def liability() -> Liability:
 
 def wallet_rows(*, limit: int | None = None) -> Iterator[WalletRow]:
     """The wallets that hold something, the fullest of each asset first."""
-    for account, customer, email, code, total, given, expiry in _read(_WALLETS, limit):
+    for account, customer, email, code, total, given, expiry in rows(_WALLETS, limit=limit):
         yield WalletRow(account, customer, email, _money(total, code), _money(given, code), expiry)
 
 
 def deferred_rows(*, limit: int | None = None) -> Iterator[DeferredRow]:
     """What the deferred money is made of, the largest of each asset first."""
-    for kind, pk, about, code, minor in _read(_DEFERRED, limit):
+    for kind, pk, about, code, minor in rows(_DEFERRED, limit=limit):
         yield DeferredRow(kind, pk, about, _money(minor, code))
 
 
 def _money(minor: int, code: str) -> Money:
     unit: Asset = asset(code)
     return Money(int(minor), unit)
-
-
-def _read(sql: str, limit: int | None) -> Iterator[Any]:
-    with connection.chunked_cursor() as cursor:
-        cursor.execute(sql if limit is None else f"{sql} LIMIT {int(limit)}")
-        yield from cursor

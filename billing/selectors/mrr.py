@@ -20,6 +20,7 @@ from django.db import connection
 from billing.models import PLAN, PeriodKind
 from billing.money import ASSETS, Asset, Money, asset, share_half_even
 from billing.plans import LENGTH_MONTHS
+from billing.selectors.reading import rows
 from billing.selectors.spans import Span
 
 _MONTHS = " ".join(f"WHEN '{name}' THEN {months}" for name, months in LENGTH_MONTHS.items())
@@ -252,8 +253,8 @@ def recurring(span: Span) -> Recurring:
 
 def mrr_rows(span: Span, *, limit: int | None = None) -> Iterator[SubscriptionMrr]:
     """The subscriptions that MRR at the end of the range is made of, the largest first."""
-    for pk, customer, email, plan, interval, code, minor, since in _read(
-        _SUBSCRIPTIONS, _bounds(span), limit
+    for pk, customer, email, plan, interval, code, minor, since in rows(
+        _SUBSCRIPTIONS, _bounds(span), limit=limit
     ):
         amount = Money(minor, asset(code))
         yield SubscriptionMrr(pk, customer, email, plan, interval, amount, since)
@@ -264,14 +265,14 @@ def movement_rows(
 ) -> Iterator[CustomerMove]:
     """The customers whose MRR the range changed; ``everybody``: who stayed the same as well."""
     bounds = _bounds(span) | {"everybody": everybody}
-    for customer, email, code, kind, before, after in _read(_MOVED, bounds, limit):
+    for customer, email, code, kind, before, after in rows(_MOVED, bounds, limit=limit):
         unit = asset(code)
         yield CustomerMove(customer, email, kind, Money(before, unit), Money(after, unit))
 
 
 def joined_rows(span: Span, *, limit: int | None = None) -> Iterator[Joined]:
     """The customers who joined in the range, the newest first."""
-    for row in _read(_JOINED, _bounds(span), limit):
+    for row in rows(_JOINED, _bounds(span), limit=limit):
         yield Joined(*row)
 
 
@@ -292,10 +293,3 @@ def _summed(span: Span, start_minor: int, deltas: dict[date, int]) -> list[int]:
 
 def _bounds(span: Span) -> dict[str, Any]:
     return {"since": span.since, "until": span.over_at, "whole": span.until}
-
-
-def _read(sql: str, bounds: dict[str, Any], limit: int | None) -> Iterator[Any]:
-    """Rows as they are asked for."""
-    with connection.chunked_cursor() as cursor:
-        cursor.execute(sql if limit is None else f"{sql} LIMIT {int(limit)}", bounds)
-        yield from cursor

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db import connection
 
 from billing.money import ASSETS, Asset, Money, asset
+from billing.selectors.reading import rows
 from billing.selectors.spans import Span
 
 # Where the house's earnings come to lie: used goods, goods that will never be used, its shares.
@@ -168,12 +169,10 @@ def revenue(span: Span) -> Revenue:
 
 def revenue_rows(span: Span, *, limit: int | None = None) -> Iterator[EarnedRow]:
     """The transfers behind it, newest first, read as they are asked for."""
-    sql = _ROWS if limit is None else f"{_ROWS} LIMIT {int(limit)}"
-    with connection.chunked_cursor() as cursor:
-        cursor.execute(sql, _bounds(span))
-        for at, pk, code, minor, role, rail, kind, slug, order_id, key in cursor:
-            amount = Money(minor, asset(code))
-            yield EarnedRow(at, pk, amount, role, rail, kind, slug, order_id, key)
+    for at, pk, code, minor, role, rail, kind, slug, order_id, key in rows(
+        _ROWS, _bounds(span), limit=limit
+    ):
+        yield EarnedRow(at, pk, Money(minor, asset(code)), role, rail, kind, slug, order_id, key)
 
 
 def product_title(kind: str, slug: str) -> str:
