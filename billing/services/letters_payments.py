@@ -27,7 +27,7 @@ from billing.services.letters import Attachment, Button, Letter, NotNeeded, NotY
 from billing.titles import order_title
 
 # A receipt brings its invoice; it waits for a number so often, then it goes without.
-WAITS_FOR_INVOICE = 5
+TRIES_FOR_INVOICE = 5
 
 
 @letters.of(EmailKind.RECEIPT, EmailKind.AUTO_TOP_UP_CHARGED)
@@ -38,7 +38,7 @@ def of_payment(email: Email) -> Letter:
     if email.kind == EmailKind.RECEIPT and Email.objects.filter(key=charged).exists():
         raise NotNeeded("The e-mail about the auto top-up is the receipt.")
     invoice = Invoice.objects.filter(payment=payment, number__isnull=False).first()
-    if invoice is None and _gets_an_invoice(payment) and email.attempts <= WAITS_FOR_INVOICE:
+    if invoice is None and _gets_an_invoice(payment) and email.attempts <= TRIES_FOR_INVOICE:
         raise NotYet(emails.WAITS_FOR_INVOICE)
     if email.kind == EmailKind.AUTO_TOP_UP_CHARGED:
         return auto_top_up_charged(payment, invoice)
