@@ -60,18 +60,7 @@ def create(
         raise InvalidInput(fields={"name": [_("Give the key a name.")]})
     if expires_at is not None and expires_at <= clock.now():
         raise InvalidInput(fields={"expires_at": [_("This moment has passed.")]})
-    # The limit holds in a race, too.
-    if Customer.objects.select_for_update().get(pk=customer.pk).closed_at is not None:
-        raise Forbidden
-    if _live(customer).count() >= MAX_LIVE_KEYS:
-        raise Conflict(
-            ngettext(
-                "There can be %(count)s key at a time. Revoke it first.",
-                "There can be %(count)s keys at a time. Revoke one first.",
-                MAX_LIVE_KEYS,
-            )
-            % {"count": MAX_LIVE_KEYS}
-        )
+    _lock_for_one_more(customer)
     prefix, secret = _new_secret()
     api_key = ApiKey.objects.create(
         customer=customer,
@@ -122,6 +111,21 @@ def is_live(api_key: ApiKey) -> bool:
     if api_key.expires_at is not None and api_key.expires_at <= clock.now():
         return False
     return api_key.created_by is None or api_key.created_by.is_active
+
+
+def _lock_for_one_more(customer: Customer) -> None:
+    """Lock the customer, so that the limit holds in a race; see ``create`` for what is raised."""
+    if Customer.objects.select_for_update().get(pk=customer.pk).closed_at is not None:
+        raise Forbidden
+    if _live(customer).count() >= MAX_LIVE_KEYS:
+        raise Conflict(
+            ngettext(
+                "There can be %(count)s key at a time. Revoke it first.",
+                "There can be %(count)s keys at a time. Revoke one first.",
+                MAX_LIVE_KEYS,
+            )
+            % {"count": MAX_LIVE_KEYS}
+        )
 
 
 def _checked_scopes(names: Iterable[str]) -> list[str]:

@@ -49,18 +49,7 @@ def stars(minor: int) -> dict[str, Any]:
 def test_sums_are_told_per_asset_and_never_together(
     staff: Staff, renewing_rail: FakeRenewingRail, now: FrozenClock
 ) -> None:
-    subscribed(renewing_rail)
-    customer = make_customer()
-    paid = make_payment(make_order(customer=customer), tax_minor=99)
-    wallet = ledger.wallet(customer, CREDIT)
-    ledger.spend(wallet, 1_000_000_000, code=Code.USAGE, key="u", occurred_at=now.at)
-    refunds.send(refunds.request(paid.pk, reason="asked", amount_minor=1_00).pk)
-    item = credit_packs.sold(catalogue.current().credit_pack("pkg_100"), XTR)
-    order = orders.open_order(make_customer(), item, rail="card")
-    payments.settle(make_charge(order, asset=XTR))
-    now.move(timedelta(days=10))
-    ledger.recognise(occurred_at=now.at)
-    earn()
+    _trade(renewing_rail, now)
 
     answer = staff.get(URL).json()
 
@@ -161,3 +150,19 @@ def test_it_takes_two_queries_of_its_own(staff: Staff) -> None:
 
     # Beside them: session, user and membership.
     assert len(seen) <= 5, [query["sql"][:200] for query in seen]
+
+
+def _trade(rail: FakeRenewingRail, now: FrozenClock) -> None:
+    """Ten days with a plan, a pack that is part used and part refunded, and one paid in Stars."""
+    subscribed(rail)
+    customer = make_customer()
+    paid = make_payment(make_order(customer=customer), tax_minor=99)
+    wallet = ledger.wallet(customer, CREDIT)
+    ledger.spend(wallet, 1_000_000_000, code=Code.USAGE, key="u", occurred_at=now.at)
+    refunds.send(refunds.request(paid.pk, reason="asked", amount_minor=1_00).pk)
+    item = credit_packs.sold(catalogue.current().credit_pack("pkg_100"), XTR)
+    order = orders.open_order(make_customer(), item, rail="card")
+    payments.settle(make_charge(order, asset=XTR))
+    now.move(timedelta(days=10))
+    ledger.recognise(occurred_at=now.at)
+    earn()
