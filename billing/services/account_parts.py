@@ -122,12 +122,12 @@ def _paid_since(customer: Customer, closed_at: datetime) -> Iterator[Obstacle]:
 
 
 def _unused(customer: Customer) -> list[Money]:
-    """What is left of every unit, one query."""
+    """What is left of every unit, what is set aside for work included, one query."""
     sums = (
         Lot.objects.filter(account__owner=customer, account__role="wallet", is_open=True)
         .filter(Q(expires_at=None) | Q(expires_at__gt=clock.now()))
         .values("account__asset")
-        .annotate(total=Sum(F("remaining_minor") - F("held_minor")))
+        .annotate(total=Sum("remaining_minor"))
         .filter(total__gt=0)
         .order_by("account__asset")
     )

@@ -25,12 +25,13 @@ from billing.models import (
     RefundState,
     Subscription,
 )
-from billing.money import CREDIT
+from billing.money import CREDIT, Money
 from billing.services import (
     account_parts,
     auto_top_up_charges,
     auto_top_ups,
     emails,
+    holds,
     orders,
     payments,
     purchases,
@@ -175,6 +176,13 @@ class TestLosses:
 
         assert "1,500 credits" in told
         assert "Basic" in told
+
+    def test_credits_that_are_set_aside_for_work_are_lost_with_the_rest(self) -> None:
+        customer = customer_of(make_person())
+        make_wallet(customer=customer, credits_minor=1_500_000_000)
+        holds.reserve(customer, Money(500_000_000, CREDIT), idempotency_key="job", ttl_seconds=3600)
+
+        assert "1,500 credits" in " ".join(account_parts.losses(customer))
 
     def test_nothing_is_lost_by_who_has_nothing(self) -> None:
         assert list(account_parts.losses(customer_of(make_person()))) == []
