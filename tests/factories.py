@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from accounts.models import Customer
 from billing import catalogue, ledger
-from billing.models import Code, LedgerAccount, Order, Payment
+from billing.models import (
+    Code,
+    DisputeState,
+    LedgerAccount,
+    Order,
+    Payment,
+    ReconciliationItem,
+    ReconciliationRun,
+)
 from billing.money import CREDIT, USD
 from billing.services import credit_packs, orders, payments
 from billing.services.charges import Charge
+from billing.services.disputes import Claim
+from common import clock
+from common.ids import uuid7
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -77,3 +88,45 @@ def make_charge(order: Order | None, **fields: Any) -> Charge:
 def make_payment(order: Order | None = None, **fields: Any) -> Payment:
     """A settled payment of a small package."""
     return payments.settle(make_charge(order or make_order(), **fields))
+
+
+def make_claim(state: DisputeState = DisputeState.OPEN, **fields: Any) -> Claim:
+    """What a provider says now of a dispute of a whole small package, its fee included."""
+    told: dict[str, Any] = {
+        "external_id": f"du_{uuid7()}",
+        "state": state,
+        "provider_status": "needs_response" if state == DisputeState.OPEN else str(state),
+        "reason": "fraudulent",
+        "amount_minor": 5_00,
+        "withdrawn_minor": 5_00,
+        "reinstated_minor": 0,
+        "fee_minor": 15_00,
+        "opened_at": clock.now(),
+        "evidence_due_at": clock.now() + timedelta(days=7),
+    }
+    return Claim(**(told | fields))
+
+
+def make_difference(subject: str, **fields: Any) -> ReconciliationItem:
+    """What a reconciliation left for somebody to decide: a payment of another amount."""
+    now = clock.now()
+    run = ReconciliationRun.objects.create(
+        rail="card",
+        since=now - timedelta(days=2),
+        until=now,
+        outcome="differences",
+        started_at=now,
+        finished_at=now,
+        found_count=1,
+        left_count=1,
+    )
+    told: dict[str, Any] = {
+        "kind": "payment_amount_differs",
+        "detail": "Stripe took another amount than we booked.",
+        "ours": "$5.99",
+        "theirs": "$5.00",
+        "is_safe": False,
+        "remedy": "Book the difference.",
+        "state": "left",
+    }
+    return ReconciliationItem.objects.create(run=run, subject=subject, **(told | fields))

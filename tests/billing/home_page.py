@@ -18,8 +18,7 @@ from billing.services import credit_packs, disputes, orders, payments, refunds
 from common.clock import FrozenClock
 from tests.billing.fakes import FakeRenewingRail
 from tests.billing.renewing import earn, subscribed, upgraded
-from tests.billing.test_admin_pages import make_claim
-from tests.factories import make_charge, make_customer, make_order, make_payment
+from tests.factories import make_charge, make_claim, make_customer, make_order, make_payment
 
 HOME = "/admin/"
 

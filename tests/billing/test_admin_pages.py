@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,7 +21,6 @@ from billing.models import (
     AutoTopUp,
     Code,
     Dispute,
-    DisputeState,
     Email,
     Hold,
     InboundEvent,
@@ -55,12 +53,20 @@ from billing.services import (
     refunds,
 )
 from billing.services.staff import Note
-from common.ids import uuid7
+from common import clock
 from tests.accounts.factories import make_person, signed_in
 from tests.billing.charging import TERMS, FakeChargingRail
 from tests.billing.fakes import FakeRail, FakeRenewingRail, only_rail
 from tests.billing.staff import MODEL_BACKEND, Staff, make_helper, sign_in, words
-from tests.factories import NOW, make_charge, make_customer, make_order, make_payment
+from tests.factories import (
+    NOW,
+    make_charge,
+    make_claim,
+    make_customer,
+    make_difference,
+    make_order,
+    make_payment,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -101,7 +107,7 @@ def make_everything(staff: Staff, customer: Customer | None = None) -> Customer:
     refund = refunds.request(paid.pk, reason="asked", amount_minor=1_00, by=staff.user)
     refunds.send(refund.pk)
     payments.settle(make_charge(None, customer=customer))
-    disputes.record(make_payment(make_order(customer=customer)).pk, make_claim())
+    disputes.record(make_payment(make_order(customer=customer)).pk, make_claim(evidence_due_at=NOW))
     invoices.issue_due()
     note = Note(staff.user, "sorry", f"note:{paid.pk}")
     adjustments.grant(note, customer, Money(3_000_000, CREDIT), promotional=True)
@@ -113,7 +119,8 @@ def make_everything(staff: Staff, customer: Customer | None = None) -> Customer:
         payload={"a": 1},
         occurred_at=NOW,
     )
-    make_difference(paid)
+    with clock.frozen(NOW):
+        make_difference(paid.external_id)
     make_subscription(customer)
     make_auto_top_up(customer)
     return customer
@@ -135,47 +142,6 @@ def make_subscription(customer: Customer) -> Subscription:
         offer = plan_offers.find("basic", "month", rail.assets)
         item = plan_offers.sold(offer, renews=True)
         return rail.pay(orders.open_order(customer, item, rail=rail.name))
-
-
-def make_difference(payment: Payment) -> ReconciliationItem:
-    """A reconciliation that left something about a payment."""
-    run = ReconciliationRun.objects.create(
-        rail="card",
-        since=NOW - timedelta(days=2),
-        until=NOW,
-        outcome="differences",
-        started_at=NOW,
-        finished_at=NOW,
-        found_count=1,
-        left_count=1,
-    )
-    return ReconciliationItem.objects.create(
-        run=run,
-        kind="payment_amount_differs",
-        subject=payment.external_id,
-        detail="Stripe took another amount than we booked.",
-        ours="$5.99",
-        theirs="$5.00",
-        is_safe=False,
-        remedy="Book the difference.",
-        state="left",
-    )
-
-
-def make_claim() -> disputes.Claim:
-    """What a provider says of a dispute that was opened now."""
-    return disputes.Claim(
-        external_id=f"du_{uuid7()}",
-        state=DisputeState.OPEN,
-        provider_status="needs_response",
-        reason="fraudulent",
-        amount_minor=5_00,
-        withdrawn_minor=5_00,
-        reinstated_minor=0,
-        fee_minor=15_00,
-        opened_at=NOW,
-        evidence_due_at=NOW,
-    )
 
 
 def pages_of(model: type[models.Model]) -> list[str]:

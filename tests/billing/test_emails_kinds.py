@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -13,7 +12,6 @@ from django.test import override_settings
 from accounts.services import api_keys
 from billing import tasks
 from billing.models import (
-    DisputeState,
     Email,
     EmailKind,
     EmailState,
@@ -34,23 +32,17 @@ from billing.services import (
 )
 from billing.services.rails import RefundAnswer
 from billing.services.staff import Note
-from common import clock, notifiers
+from common import notifiers
 from common.clock import FrozenClock
 from common.notifiers import Letter
 from tests.accounts.factories import customer_of, make_person, make_staff
 from tests.billing.mails import deliver, mail_of, only, said, states
 from tests.billing.prepaid import ONE, give
-from tests.factories import NOW, make_charge, make_customer, make_order, make_payment
+from tests.factories import NOW, make_charge, make_claim, make_customer, make_order, make_payment
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("rail")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("now", "rail")]
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(autouse=True)
-def now() -> Iterator[FrozenClock]:
-    with clock.frozen(NOW) as frozen:
-        yield frozen
 
 
 class TestReceipts:
@@ -159,7 +151,7 @@ class TestMoneyBack:
     def test_a_dispute_is_told_while_it_is_open(self) -> None:
         payment = make_payment()
         for _ in range(2):
-            disputes.record(payment.pk, claim(DisputeState.OPEN))
+            disputes.record(payment.pk, make_claim(external_id="du_1"))
         said(self.of(EmailKind.DISPUTE_OPENED), "$5.00", "disputed")
 
     def refund(self) -> Refund:
@@ -177,21 +169,6 @@ class TestMoneyBack:
         (message,) = (one for one in mail.outbox if one.subject == subject)
         assert isinstance(message, EmailMultiAlternatives)
         return message
-
-
-def claim(state: DisputeState) -> disputes.Claim:
-    return disputes.Claim(
-        external_id="du_1",
-        state=state,
-        provider_status=str(state),
-        reason="fraudulent",
-        amount_minor=5_00,
-        withdrawn_minor=0,
-        reinstated_minor=0,
-        fee_minor=0,
-        opened_at=NOW,
-        evidence_due_at=None,
-    )
 
 
 class TestCredits:

@@ -18,8 +18,7 @@ from common import clock
 from tests.accounts.factories import PersonClient, signed_in
 from tests.billing.callers import Bell, member_who_only_looks, text_of
 from tests.billing.fakes import FakeRail, only_rail
-from tests.billing.test_statement import make_claim
-from tests.factories import NOW, make_order, make_payment
+from tests.factories import NOW, make_claim, make_order, make_payment
 
 pytestmark = pytest.mark.django_db
 
@@ -256,7 +255,7 @@ def test_a_disputed_order_says_so(client: PersonClient) -> None:
         (DisputeState.OPEN, "Disputed, frozen until decided"),
         (DisputeState.LOST, "Charged back"),
     ):
-        disputes.record(payment.pk, make_claim(state))
+        disputes.record(payment.pk, make_claim(state, external_id="du_1"))
         assert f">{heading}</h1>" in text_of(success(client, order))
 
 

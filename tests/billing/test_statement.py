@@ -17,7 +17,7 @@ from billing.services import disputes, refunds
 from common import clock
 from common.pagination import CursorInvalid
 from tests.billing.fakes import FakeRail
-from tests.factories import NOW, make_order, make_payment, make_wallet
+from tests.factories import NOW, make_claim, make_order, make_payment, make_wallet
 
 pytestmark = pytest.mark.django_db
 
@@ -174,22 +174,6 @@ def test_a_charge_back_is_no_refund(rail: FakeRail) -> None:
 
     assert row.description == "Taken back: the payment was charged back: Small credit pack"
     assert (row.kind, row.order_id) == (Kind.REFUND, order.pk)
-
-
-def make_claim(state: DisputeState) -> disputes.Claim:
-    """A dispute of a whole small package."""
-    return disputes.Claim(
-        external_id="dp_1",
-        state=state,
-        provider_status=state,
-        reason="fraudulent",
-        amount_minor=5_00,
-        withdrawn_minor=5_00,
-        reinstated_minor=0,
-        fee_minor=0,
-        opened_at=NOW,
-        evidence_due_at=None,
-    )
 
 
 def test_a_reference_cannot_pass_for_somebody_elses() -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from accounts.models import Customer, Membership
 from accounts.services import api_keys
 from billing import ledger
-from billing.models import Code, DisputeState, ReconciliationItem, ReconciliationRun
+from billing.models import Code
 from billing.money import CREDIT, Money
 from billing.services import adjustments, disputes, holds, inbox, invoices, payments, refunds
 from billing.services import rails as rail_registry
@@ -17,7 +17,7 @@ from common import clock
 from common.ids import uuid7
 from tests.accounts.factories import customer_of, join, make_person, make_team
 from tests.billing.fakes import FakeRenewingRail
-from tests.factories import make_charge, make_order, make_payment
+from tests.factories import make_charge, make_claim, make_difference, make_order, make_payment
 from tests.security.world import World
 
 
@@ -47,7 +47,7 @@ def _live_on(world: World, customer: Customer) -> None:
     refund = refunds.request(paid.pk, reason="asked", amount_minor=1_00, by=world.staff)
     refunds.send(refund.pk)
     disputed = make_payment(make_order(customer=customer))
-    disputes.record(disputed.pk, claim())
+    disputes.record(disputed.pk, make_claim())
     note = Note(world.staff, "sorry", f"note:{uuid7()}")
     adjustments.grant(note, customer, Money(3_000_000, CREDIT), promotional=True)
     inbox.record(
@@ -58,7 +58,7 @@ def _live_on(world: World, customer: Customer) -> None:
         payload={"a": 1},
         occurred_at=clock.now(),
     )
-    _differ(paid.external_id)
+    make_difference(paid.external_id)
 
 
 def _use(customer: Customer) -> None:
@@ -92,32 +92,3 @@ def _subscribe(customer: Customer) -> None:
     rail = rail_registry.named("card")
     assert isinstance(rail, FakeRenewingRail)
     rail.pay(subscribing.start(customer, "basic", "month", rail=rail.name))
-
-
-def claim() -> disputes.Claim:
-    """What a provider says of a dispute that was opened now."""
-    return disputes.Claim(
-        external_id=f"du_{uuid7()}",
-        state=DisputeState.OPEN,
-        provider_status="needs_response",
-        reason="fraudulent",
-        amount_minor=5_00,
-        withdrawn_minor=5_00,
-        reinstated_minor=0,
-        fee_minor=15_00,
-        opened_at=clock.now(),
-        evidence_due_at=clock.now() + timedelta(days=7),
-    )
-
-
-def _differ(subject: str) -> None:
-    """A reconciliation that left something about a payment."""
-    now = clock.now()
-    run = ReconciliationRun.objects.create(
-        rail="card", since=now - timedelta(days=2), until=now, outcome="differences",
-        started_at=now, finished_at=now, found_count=1, left_count=1,
-    )  # fmt: skip
-    ReconciliationItem.objects.create(
-        run=run, kind="payment_amount_differs", subject=subject, detail="It differs.",
-        ours="$5.99", theirs="$5.00", is_safe=False, remedy="Book it.", state="left",
-    )  # fmt: skip

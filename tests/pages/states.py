@@ -15,8 +15,7 @@ from billing.services import disputes, invoices, payments, rails, refunds, subsc
 from common import clock
 from tests.accounts.factories import customer_of, make_person
 from tests.billing.fakes import FakeRenewingRail
-from tests.factories import make_charge, make_order, make_payment
-from tests.pages import crowd
+from tests.factories import make_charge, make_claim, make_order, make_payment
 from tests.pages.visits import Visitors, addresses, signed_in_browser
 from tests.security.table import For
 from tests.security.world import World
@@ -74,7 +73,7 @@ def _trouble(world: World, user: User) -> Iterator[str]:
     paid = [make_payment(make_order(customer=customer), tax_minor=99) for _ in range(4)]
     _ask_back(world, paid[0].pk, 1_00)
     refunds.send(_ask_back(world, paid[1].pk, None))
-    disputes.record(paid[2].pk, crowd.claim())
+    disputes.record(paid[2].pk, make_claim())
     payments.settle(make_charge(None, customer=customer))
     invoices.issue_due()
     for payment in paid:

@@ -40,7 +40,6 @@ from billing.models import (
     Payment,
     RailCustomer,
     ReconciliationItem,
-    ReconciliationRun,
     Refund,
     StaffAction,
     Subscription,
@@ -68,7 +67,7 @@ from billing.services.products import Sold
 from common import clock
 from tests.accounts.factories import customer_of, join, make_person, make_staff, make_team
 from tests.billing.fakes import FakeRenewingRail
-from tests.factories import make_charge
+from tests.factories import make_charge, make_claim, make_difference
 
 EMAIL = "vera.victim@example.com"
 NAME = "Vera Victim"
@@ -171,7 +170,6 @@ def build() -> World:
     """The victim with one of everything. Needs a ``FakeRenewingRail``; it all is committed."""
     user = make_person(EMAIL, name=NAME)
     customer = customer_of(user)
-    RailCustomer.objects.create(rail="card", customer=customer, external_id="cus_veravictim")
     _mirror(customer)
     new_key = _key(customer, user)
     staff = make_staff()
@@ -179,8 +177,7 @@ def build() -> World:
     stray = _stray(paid)
     invoices.issue_due()
     refund = refunds.request(payment.pk, reason="refund-reason-of-vera", amount_minor=REFUND)
-    account = ledger.wallet(customer, CREDIT)
-    _use(account)
+    account = _use(customer)
     spend_caps.set_cap(customer, Money(CAP_MINOR, CREDIT), by=user)
     _agree_to_top_up(customer, user)
     subscription = _subscribe(customer, user)
@@ -197,16 +194,11 @@ def build() -> World:
         stray=stray,
         refund=refund,
         dispute=_dispute(payment),
-        hold=holds.reserve(
-            customer,
-            Money(HELD_MINOR, CREDIT),
-            reference="reference-of-vera",
-            idempotency_key="key-of-vera",
-        ),
+        hold=_hold(customer),
         second_hold=holds.reserve(customer, Money(1_000, CREDIT)),
         account=account,
         event=_event(),
-        difference=_difference(payment),
+        difference=make_difference(payment.external_id, ours=str(payment.amount), is_safe=True),
         action=_staff_action(staff, customer),
         staff=staff,
         subscription=subscription,
@@ -296,22 +288,30 @@ def _open_in_credits(customer: Customer, user: User) -> Order:
 
 
 def _dispute(payment: Payment) -> Dispute:
-    claim = disputes.Claim(
+    claim = make_claim(
+        DisputeState.INQUIRY,
         external_id="dp_veravictim",
-        state=DisputeState.INQUIRY,
         provider_status="warning_needs_response",
-        reason="fraudulent",
         amount_minor=PAID_PRICE,
         withdrawn_minor=0,
-        reinstated_minor=0,
         fee_minor=0,
-        opened_at=clock.now(),
         evidence_due_at=None,
     )
     return disputes.record(payment.pk, claim)
 
 
-def _use(account: LedgerAccount) -> None:
+def _hold(customer: Customer) -> Hold:
+    return holds.reserve(
+        customer,
+        Money(HELD_MINOR, CREDIT),
+        reference="reference-of-vera",
+        idempotency_key="key-of-vera",
+    )
+
+
+def _use(customer: Customer) -> LedgerAccount:
+    """The wallet, of which some credits are used up."""
+    account = ledger.wallet(customer, CREDIT)
     ledger.spend(
         account,
         USED_MINOR,
@@ -320,6 +320,7 @@ def _use(account: LedgerAccount) -> None:
         group=reference_group(account.owner_id, "usage-of-vera"),
         occurred_at=clock.now() - timedelta(minutes=1),
     )
+    return account
 
 
 def _event() -> InboundEvent:
@@ -332,18 +333,6 @@ def _event() -> InboundEvent:
         occurred_at=clock.now(),
     )
     return InboundEvent.objects.get(external_id="evt_veravictim")
-
-
-def _difference(payment: Payment) -> ReconciliationItem:
-    now = clock.now()
-    run = ReconciliationRun.objects.create(
-        rail="card", since=now - timedelta(days=1), until=now, outcome="differences",
-        started_at=now, finished_at=now, found_count=1, left_count=1,
-    )  # fmt: skip
-    return ReconciliationItem.objects.create(
-        run=run, kind="payment_amount_differs", subject=payment.external_id, detail="It differs.",
-        ours=str(payment.amount), theirs="$1.00", is_safe=True, remedy="Book it.", state="left",
-    )  # fmt: skip
 
 
 def _staff_action(staff: User, customer: Customer) -> StaffAction:
@@ -365,6 +354,7 @@ def _staff_action(staff: User, customer: Customer) -> StaffAction:
 
 
 def _mirror(customer: Customer) -> None:
+    RailCustomer.objects.create(rail="card", customer=customer, external_id="cus_veravictim")
     MirroredCustomer.objects.create(
         id="cus_veravictim",
         livemode=False,
