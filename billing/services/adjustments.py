@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -61,18 +62,12 @@ def grant(
         )
         return {}
 
-    action = staff.once(
-        note,
-        Act.GRANT_CREDITS,
-        subject=f"customer:{customer.pk}",
-        customer=customer,
-        asked={
-            "amount": str(amount),
-            "promotional": promotional,
-            "expires_at": expires_at.isoformat() if expires_at else None,
-        },
-        do=do,
-    )
+    asked = {
+        "amount": str(amount),
+        "promotional": promotional,
+        "expires_at": expires_at.isoformat() if expires_at else None,
+    }
+    action = _once(note, Act.GRANT_CREDITS, customer, asked, do)
     notifiers.tell("credits_adjusted", Adjusted(action, customer, amount))
     return action
 
@@ -100,13 +95,14 @@ def take(note: Note, customer: Customer, amount: Money, *, may_owe: bool) -> Sta
             raise Conflict(f"There is less in this wallet: {amount - owed} could be taken.")
         return {"owed": str(owed)}
 
-    action = staff.once(
-        note,
-        Act.TAKE_CREDITS,
-        subject=f"customer:{customer.pk}",
-        customer=customer,
-        asked={"amount": str(amount), "may_owe": may_owe},
-        do=do,
-    )
+    asked = {"amount": str(amount), "may_owe": may_owe}
+    action = _once(note, Act.TAKE_CREDITS, customer, asked, do)
     notifiers.tell("credits_adjusted", Adjusted(action, customer, -amount))
     return action
+
+
+def _once(
+    note: Note, act: Act, customer: Customer, asked: Detail, do: Callable[[], Detail]
+) -> StaffAction:
+    subject = f"customer:{customer.pk}"
+    return staff.once(note, act, subject=subject, customer=customer, asked=asked, do=do)
