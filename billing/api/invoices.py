@@ -61,7 +61,7 @@ class Invoices(ApiView):
         tags=["billing"],
     )
     def get(self, request: CustomerRequest) -> Response:
-        """Invoices and credit notes, newest first."""
+        """Invoices, credit notes and reversals, newest first."""
         query = parsed(ListQuery, request.query_params)
         rows, next_cursor = selectors.invoices(
             request.customer, limit=query["limit"], cursor=query["cursor"]
