@@ -12,7 +12,7 @@ import stripe
 from django.db import connections
 
 from billing import ledger, selectors, tasks
-from billing.errors import InsufficientFunds
+from billing.errors import InsufficientFunds, RailUnavailable
 from billing.models import (
     AutoTopUp,
     AutoTopUpCharge,
@@ -37,12 +37,14 @@ from tests.end_to_end.topping_up import (
     asked_at_stripe,
     charged_at_stripe,
     is_settled,
+    save_card,
     states,
     swap_bank,
     switched_on,
 )
 
 EVENTS = 500
+OTHER = "5555555555554444"
 THREADS = 16
 
 
@@ -164,6 +166,22 @@ def test_a_worker_killed_in_the_middle_of_a_charge_leaves_one(till: Till) -> Non
 
     assert before in ([ChargeState.PENDING], [ChargeState.PAID])
     assert charged_at_stripe(row) == [5_00]
+    assert states(row) == [ChargeState.PAID]
+
+
+def test_another_card_between_two_tries_is_not_charged_beside_the_first(till: Till) -> None:
+    row = switched_on(till, left=100)
+    charge = auto_top_up_charges.begin(row.pk)
+    assert charge is not None
+    with till.holding():
+        off_session.charge(charge.order)  # its answer is lost, and its owner saves another card
+        save_card(till, row, OTHER)
+        with pytest.raises(RailUnavailable) as told:  # one that did not look it up first
+            off_session.charge(charge.order)
+        top_up(till, row)
+
+    assert told.value.key_spent
+    assert (charged_at_stripe(row), asked_at_stripe(row)) == ([5_00], 1)
     assert states(row) == [ChargeState.PAID]
 
 
