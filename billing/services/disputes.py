@@ -91,10 +91,7 @@ def record(payment_id: UUID, claim: Claim) -> Dispute:
         _restore(payment, dispute)
     if claim.state == DisputeState.LOST and was != DisputeState.LOST:
         reversals.take_units(_part(payment, dispute))
-    closed = claim.state in (DisputeState.WON, DisputeState.LOST)
-    dispute.closed_at = (dispute.closed_at or clock.now()) if closed else None
-    dispute.save()
-    invoice_drafts.follow(payment)
+    _write(payment, dispute)
     is_undecided = claim.state in (DisputeState.INQUIRY, DisputeState.OPEN)
     if is_undecided or (is_new and claim.state == DisputeState.LOST):
         # The card is not charged again before its owner has looked at that.
@@ -143,10 +140,7 @@ def correct(payment_id: UUID, claim: Claim) -> Dispute:
         _freeze(payment, dispute)
     if claim.state == DisputeState.LOST:
         reversals.take_units(_part(payment, dispute))
-    closed = claim.state in (DisputeState.WON, DisputeState.LOST)
-    dispute.closed_at = (dispute.closed_at or clock.now()) if closed else None
-    dispute.save()
-    invoice_drafts.follow(payment)
+    _write(payment, dispute)
     return dispute
 
 
@@ -157,6 +151,14 @@ def is_outdated(dispute: Dispute, claim: Claim) -> bool:
     if told == known:
         return _COURSE[claim.state] < _COURSE[DisputeState(dispute.state)]
     return any(now < before for now, before in zip(told, known, strict=True))
+
+
+def _write(payment: Payment, dispute: Dispute) -> None:
+    """Save the row, and let the payment's documents follow what it took or gave back."""
+    closed = dispute.state in (DisputeState.WON, DisputeState.LOST)
+    dispute.closed_at = (dispute.closed_at or clock.now()) if closed else None
+    dispute.save()
+    invoice_drafts.follow(payment)
 
 
 def _freeze(payment: Payment, dispute: Dispute) -> None:
