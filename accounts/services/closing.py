@@ -128,8 +128,7 @@ def forget_due() -> int:
         if waiting:
             logger.warning("closed account holds something", extra={"customer": str(customer.pk)})
             continue
-        _forget(customer)
-        forgotten += 1
+        forgotten += _forget(customer)
     return forgotten
 
 
@@ -175,10 +174,14 @@ def end_sessions(user: User) -> None:
 
 
 @transaction.atomic
-def _forget(customer: Customer) -> None:
-    members = list(User.objects.filter(memberships__customer=customer))
+def _forget(customer: Customer) -> bool:
+    """False for one that staff opened again meanwhile."""
+    if teams.lock(customer).closed_at is None:
+        return False
     if customer.kind == Customer.Kind.PERSON:
-        for user in members:
+        # Whom staff let act for this person has a log-in of their own.
+        owner = Membership.objects.filter(customer=customer, role=Membership.Role.OWNER)
+        for user in User.objects.filter(memberships__in=owner, closed_at__isnull=False):
             _forget_user(user)
     else:
         Membership.objects.filter(customer=customer).delete()
@@ -190,6 +193,7 @@ def _forget(customer: Customer) -> None:
     Customer.objects.filter(pk=customer.pk).update(
         name="", email=f"{customer.pk.hex}@{NOBODY}", address="", tax_id=""
     )
+    return True
 
 
 def _forget_user(user: User) -> None:

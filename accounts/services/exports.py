@@ -118,11 +118,13 @@ def _memberships(customer: Customer) -> Iterable[Row]:
 
 
 def _log_ins(customer: Customer) -> Iterable[Row]:
-    """Of the person itself; what a team's members do to sign in is their own."""
+    """Of the person itself; how others who act for a customer sign in is their own."""
     if customer.kind != Customer.Kind.PERSON:
         return ()
     addresses: Iterable[Row] = EmailAddress.objects.filter(
-        user__memberships__customer=customer
+        user__memberships__in=Membership.objects.filter(
+            customer=customer, role=Membership.Role.OWNER
+        )
     ).values(
         "email", "verified", "user__name", "user__language", "user__date_joined",
         "user__last_login",

@@ -5,6 +5,7 @@ import json
 import zipfile
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -287,6 +288,38 @@ class TestComingBack:
         assert customer.country == "DE"  # what taxes were counted by
         assert not EmailAddress.objects.filter(user=user).exists()
         assert not closing.reopen(customer, actor=None)
+
+    def test_somebody_who_helped_with_it_keeps_their_own_log_in(self) -> None:
+        user, helper = make_person(), make_person("vera@example.com", name="Vera")
+        customer = customer_of(user)
+        Membership.objects.create(user=helper, customer=customer, role=Role.MEMBER)
+        whole = io.BytesIO(b"".join(exports.archive(customer)))
+        with zipfile.ZipFile(whole) as archive:
+            assert b"vera@example.com" not in archive.read("log_in.ndjson")
+        closing.close(customer, user)
+
+        with clock.frozen(clock.now() + timedelta(days=31)):
+            assert forget_closed() == 1
+
+        helper.refresh_from_db()
+        assert (helper.email, helper.name) == ("vera@example.com", "Vera")
+        assert helper.has_usable_password()
+
+    def test_one_that_staff_open_again_at_that_moment_is_kept(self) -> None:
+        user = make_person("ada@example.com")
+        customer = customer_of(user)
+        closing.close(customer, user)
+
+        def open_again(closed: Customer) -> list[closing.Obstacle]:
+            closing.reopen(closed, actor=None)
+            return []
+
+        late = clock.now() + closing.GRACE + timedelta(days=1)
+        part = {"test": closing.Part(obstacles=open_again)}
+        with mock.patch.dict(closing._PARTS, part), clock.frozen(late):
+            assert forget_closed() == 0
+
+        assert User.objects.get(pk=user.pk).email == "ada@example.com"
 
     def test_the_address_is_free_again_then(self) -> None:
         user = make_person("ada@example.com")
