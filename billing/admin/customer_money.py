@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import F
@@ -28,6 +29,7 @@ from billing.models import (
 from billing.money import CREDIT, Money
 from billing.selectors import plan_name
 from billing.selectors.balances import with_free
+from billing.selectors.spend_caps import spend_cap_of, with_cap
 from common import clock
 
 ROWS = 10
@@ -63,11 +65,20 @@ def sections(customer: Customer, viewer: User | AnonymousUser) -> list[Section]:
     ]
 
 
+def accounts_of(customer_id: str) -> list[Any]:
+    """A customer's accounts, each with its owner, its cap and what can be spent. One query.
+
+    None for what is no id.
+    """
+    try:
+        found = LedgerAccount.objects.filter(owner=UUID(customer_id)).select_related("owner")
+    except ValueError:
+        return []
+    return list(with_cap(with_free(found)).order_by("asset", "role"))
+
+
 def _accounts_of(customer: Any) -> list[Any]:
-    """All accounts with what can be spent of them, read once for the page."""
-    if not hasattr(customer, "known_accounts"):
-        found = with_free(LedgerAccount.objects.filter(owner=customer))
-        customer.known_accounts = list(found.order_by("asset", "role"))
+    """Those that came with the customer (``CustomerAdmin.get_object``)."""
     known: list[Any] = customer.known_accounts
     return known
 
@@ -78,7 +89,8 @@ def _is_wallet(account: LedgerAccount) -> bool:
 
 def _accounts(customer: Customer) -> Section:
     accounts = _accounts_of(customer)
-    spendable = Money(sum(one.free_minor for one in accounts if _is_wallet(one)), CREDIT)
+    wallet = next(filter(_is_wallet, accounts), None)
+    spendable = Money(wallet.free_minor if wallet else 0, CREDIT)
     rows = [
         (
             link_to(account, account.role),
@@ -91,7 +103,7 @@ def _accounts(customer: Customer) -> Section:
         )
         for account in accounts
     ]
-    note = f"{spendable} can be spent now. A debt is a balance below zero. {_cap(customer)}"
+    note = f"{spendable} can be spent now. A debt is a balance below zero. {_cap(customer, wallet)}"
     columns = ["Account", "Balance", "Held", ""]
     return Section(
         "Wallets and debts",
@@ -102,9 +114,9 @@ def _accounts(customer: Customer) -> Section:
     )
 
 
-def _cap(customer: Customer) -> str:
+def _cap(customer: Customer, wallet: Any) -> str:
     """What the customer set as the most to be spent in a month."""
-    cap = selectors.spend_cap(customer)
+    cap = spend_cap_of(wallet, customer)
     if cap.cap is None:
         return "No spend cap."
     until = cap.resets_at.astimezone(customer.zone)

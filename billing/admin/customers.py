@@ -37,6 +37,19 @@ class CustomerAdmin(Acting, PartyAdmin):
         )
         return found.annotate(wallet_minor=Subquery(wallet.values("balance_minor")))
 
+    def get_object(self, request: Any, object_id: str, from_field: str | None = None) -> Any:
+        """Read once for a page, in one query with the accounts whose money it shows."""
+        if not hasattr(request, "shown_customer"):
+            accounts = customer_money.accounts_of(object_id)
+            if accounts:
+                found = accounts[0].owner
+            else:
+                found = super().get_object(request, object_id, from_field)
+            if found is not None:
+                found.known_accounts = accounts
+            request.shown_customer = found
+        return request.shown_customer
+
     def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
         """Balances are for those who may look at the ledger."""
         may_look = request.user.has_perm("billing.view_ledgeraccount")

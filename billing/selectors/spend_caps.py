@@ -100,16 +100,20 @@ class SpentMonth:
 
 def spend_cap(customer: Customer) -> SpendCap:
     """The customer's cap on credits and what is used of it this month. One query."""
-    row = capped().filter(owner=customer).values(*_FIGURES).first()
-    if row is None:
+    return spend_cap_of(capped().filter(owner=customer).first(), customer)
+
+
+def spend_cap_of(wallet: Any, customer: Customer) -> SpendCap:
+    """The cap that was read with the customer's wallet (``with_cap``), or none. No query."""
+    if wallet is None or wallet.cap_minor is None:
         starts_at, resets_at = _month(customer, 0)
         return SpendCap(None, Money(0, CREDIT), Money(0, CREDIT), starts_at, resets_at)
     return SpendCap(
-        cap=Money(row["cap_minor"], CREDIT),
-        used=Money(row["used_minor"], CREDIT),
-        held=Money(row["counted_held_minor"], CREDIT),
-        starts_at=row["starts_at"],
-        resets_at=row["resets_at"],
+        cap=Money(wallet.cap_minor, CREDIT),
+        used=Money(wallet.used_minor, CREDIT),
+        held=Money(wallet.counted_held_minor, CREDIT),
+        starts_at=wallet.starts_at,
+        resets_at=wallet.resets_at,
     )
 
 
@@ -126,6 +130,13 @@ def used_up_caps(after: int = 0, limit: int = 500) -> list[tuple[int, UUID, date
 
 def capped() -> QuerySet[LedgerAccount, Any]:
     """Wallets of credits with a cap: the month it counts now, what is used and held of it."""
+    return with_cap(
+        LedgerAccount.objects.filter(role="wallet", asset=CREDIT.code, cap_minor__isnull=False)
+    )
+
+
+def with_cap(accounts: QuerySet[LedgerAccount]) -> QuerySet[LedgerAccount, Any]:
+    """Each with the month that its cap counts now, and what is used and held of it."""
     clauses = (F("cap_anchor_at"), F("cap_time_zone"), Value(clock.now()))
     month = SpendCapPeriod.objects.filter(
         account=OuterRef("pk"), starts_at=OuterRef("starts_at")
@@ -139,17 +150,12 @@ def capped() -> QuerySet[LedgerAccount, Any]:
         .annotate(total=Sum("amount_minor"))
         .values("total")
     )
-    return LedgerAccount.objects.filter(
-        role="wallet", asset=CREDIT.code, cap_minor__isnull=False
-    ).annotate(
+    return accounts.annotate(
         starts_at=Func(*clauses, function="ledger_period_start", output_field=DateTimeField()),
         resets_at=Func(*clauses, function="ledger_period_end", output_field=DateTimeField()),
         used_minor=Coalesce(Subquery(month, output_field=BigIntegerField()), 0),
         counted_held_minor=Coalesce(Subquery(held, output_field=BigIntegerField()), 0),
     )
-
-
-_FIGURES = ("cap_minor", "used_minor", "counted_held_minor", "starts_at", "resets_at")
 
 
 def spent_months(customer: Customer, count: int = MONTHS_SHOWN) -> list[SpentMonth]:

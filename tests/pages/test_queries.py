@@ -27,9 +27,6 @@ MOST = 12
 # rows do not move. What they do is one act's work, not reading.
 REHEARSED = re.compile(r"admin/billing/(payment|unappliedpayment)/.*/(refund|apply)/")
 MOST_REHEARSED = 60
-# All that a customer has on one page: one query for each of its tables.
-OVERVIEW = "admin/accounts/customer/<path:object_id>/change/"
-MOST_OF_OVERVIEW = 15
 # A scrape is no page: what it tells is counted on the spot, one query a kind.
 MOST_SCRAPED = 20
 SCRAPED = "metrics"
@@ -85,8 +82,6 @@ def test_no_page_takes_many_queries_nor_more_for_more_rows(world: World) -> None
 def _most(address: Address) -> int:
     if REHEARSED.fullmatch(address.route):
         return MOST_REHEARSED
-    if address.route == OVERVIEW:
-        return MOST_OF_OVERVIEW
     return MOST_SCRAPED if address.route == SCRAPED else MOST
 
 
