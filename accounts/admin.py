@@ -14,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
@@ -48,13 +49,14 @@ class KnownChoice(AutocompleteSelect):
 
 
 class MembershipForm(ModelForm):  # type: ignore[type-arg]  # no subscript at run time
-    """Tells its choices what they are already."""
+    """Tells its choices what they are already, and how they are called: cells have no labels."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in {"user", "customer"} & set(self.fields):
+        for name in {"user", "customer", "role"} & set(self.fields):
             shown: Any = self.fields[name].widget
             choice = getattr(shown, "widget", shown)
+            choice.attrs["aria-label"] = self.fields[name].label
             if isinstance(choice, KnownChoice) and not self.instance._state.adding:
                 choice.known = getattr(self.instance, name)
 
@@ -74,11 +76,23 @@ class MembershipInline(TabularInline):  # type: ignore[misc]
         return super().formfield_for_foreignkey(db_field, request, **(kwargs | {"widget": widget}))
 
 
+class PersonForm(UserChangeForm):  # type: ignore[misc]
+    """Underlines the link among the words: by its colour alone it is hard to tell from them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].help_text = format_html(
+            "Nobody can read a password, but you can "
+            '<a class="text-link underline" href="{}">set a new one</a>.',
+            "../password/",
+        )
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     """Who signs in. Users are switched off, not deleted: their traces matter."""
 
-    form = UserChangeForm
+    form = PersonForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ["email", "name", "is_active", "is_staff", "date_joined", "last_login"]

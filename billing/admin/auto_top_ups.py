@@ -42,7 +42,7 @@ class AutoTopUpAdmin(LongTableAdmin):
     """Who has credits bought by themselves, and on what terms."""
 
     list_display = [
-        link("customer", "Customer"), STATE, "threshold", "price", "monthly_max", "card",
+        "__str__", link("customer", "Customer"), STATE, "monthly_max", "card",
         "declines", "next_look_at", "stop_reason", "stopped_at",
     ]  # fmt: skip
     list_select_related = ["customer"]

@@ -17,22 +17,16 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from billing_project.paths import BASE_DIR, VAR_DIR
 from tests import live
 from tests.billing.fakes import FakeRenewingRail, only_rail
+from tests.pages import axe
 from tests.pages.states import Stop, stops
 from tests.security import table
 from tests.security.world import build
 
 pytestmark = pytest.mark.browser
 
-AXE = BASE_DIR / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = VAR_DIR / "screenshots"
 SIZES = {"phone": (390, 844), "desk": (1440, 900)}
 CATALOGUE = BASE_DIR / "locale" / "ru" / "LC_MESSAGES" / "django.po"
-# Rules of WCAG 2 A and AA, and what axe calls best practice; serious and critical ones count.
-RUN_AXE = """() => axe.run(document, {resultTypes: ["violations"]}).then(found => found.violations
-    .filter(one => ["serious", "critical"].includes(one.impact))
-    .map(one => one.id + ": " + one.nodes.slice(0, 3).map(node =>
-        node.target.join(" ") + " " + (node.any[0] ? node.any[0].message : "")).join(" | ")))
-"""
 # What a person reads on a page, labels of controls included; codes and what was typed do not count.
 WORDS = """() => {
     const left = [document.title];
@@ -183,8 +177,7 @@ def _looks(stop: Stop, page: Page) -> Iterator[str]:
 
 def _axe(stop: Stop, page: Page) -> Iterator[str]:
     """What axe finds serious or critical."""
-    page.evaluate(AXE.read_text())
-    for found in page.evaluate(RUN_AXE):
+    for found in axe.violations(page):
         yield f"{stop.name}: {found}"
 
 
