@@ -2,10 +2,10 @@
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from accounts import services
+from accounts.http import safe_next
 from accounts.models import User
 from common.errors import InvalidInput
 
@@ -22,7 +22,7 @@ def language(request: HttpRequest) -> HttpResponse:
         raise InvalidInput(code="unknown_language")
     if isinstance(request.user, User):
         services.choose_language(request.user, code)
-    response = _back(request)
+    response = HttpResponseRedirect(safe_next(request, "/"))
     _remember(response, settings.LANGUAGE_COOKIE_NAME, code)
     return response
 
@@ -33,18 +33,9 @@ def theme(request: HttpRequest) -> HttpResponse:
     name = request.POST.get("theme", "")
     if name not in THEMES:
         raise InvalidInput(code="unknown_theme")
-    response = _back(request)
+    response = HttpResponseRedirect(safe_next(request, "/"))
     _remember(response, THEME_COOKIE, name)
     return response
-
-
-def _back(request: HttpRequest) -> HttpResponseRedirect:
-    """To the page the button stood on; never to another site."""
-    target = request.POST.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(
-        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    )
-    return HttpResponseRedirect(target if is_ours else "/")
 
 
 def _remember(response: HttpResponse, name: str, value: str) -> None:
